@@ -1,0 +1,43 @@
+"""wsresilient keeps WebSocket connections alive for programs that are not asynchronous.
+
+.. code-block:: python
+
+    import wsresilient
+
+    ws = wsresilient.connect("wss://example.com/stream", on_message=print)
+    ws.run_forever()
+"""
+
+from __future__ import annotations
+
+from .config import ConnectionConfig
+from .core.backoff import ReconnectPolicy
+from .core.events import Gap, Message, StateChange
+from .core.failure import Failure, FailureKind
+from .core.state import ConnectionState
+from .errors import (
+    AuthenticationError,
+    CertificateError,
+    ConfigurationError,
+    ConnectError,
+    ConnectionFailedError,
+    ConnectionLostError,
+    HandshakeError,
+    MessageTooBigError,
+    NameResolutionError,
+    NotConnectedError,
+    OpenTimeoutError,
+    PingTimeoutError,
+    ProtocolError,
+    ProxyError,
+    SendTimeoutError,
+    StaleConnectionError,
+    SubscriptionError,
+    SubscriptionLimitError,
+    TLSError,
+    VenueError,
+    WSResilientError,
+)
+from .runtime.connection import ResilientWebSocket, connect
+from .runtime.dispatcher import Dispatcher
+from .runtime.ratelimit import RateLimiter

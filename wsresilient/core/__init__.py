@@ -1,0 +1,1 @@
+"""The pure core: decisions without threads, sockets, sleeps or clocks; time is an argument."""

@@ -1,0 +1,36 @@
+"""What send() takes, as bytes for a frame."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..errors import ConfigurationError
+
+__all__ = ["encode_outgoing"]
+
+
+def encode_outgoing(data: Any) -> tuple[bytes, bool]:
+    """Turn what a user sends into bytes.
+
+    :param data: str is text, bytes and the like are binary, dict and list are JSON text.
+    :returns: the payload, and whether it is text.
+    :raises ConfigurationError: it is something else, or cannot be encoded.
+    """
+    if isinstance(data, str):
+        try:
+            return data.encode("utf-8"), True
+        except UnicodeEncodeError as error:
+            raise ConfigurationError(f"the text cannot be sent as UTF-8: {error.reason}") from None
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data), False
+    if isinstance(data, (dict, list)):
+        try:
+            text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"the {type(data).__name__} is no JSON: {error}") from None
+        return text.encode("utf-8"), True
+    raise ConfigurationError(
+        f"cannot send a {type(data).__name__}; allowed: str (text), bytes (binary), "
+        "dict or list (JSON)"
+    )

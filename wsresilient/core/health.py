@@ -1,0 +1,106 @@
+"""What the watchdog decides, as functions of a snapshot, the limits and the time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..config import ConnectionConfig
+from ..errors import SendTimeoutError, StaleConnectionError
+from .failure import Failure, FailureKind, classify
+
+__all__ = ["Vitals", "is_healthy", "quality_score", "verdict"]
+
+#: A healthy connection may be without a message for so long; beyond it the score falls.
+QUIET = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What the watchdog sees of a connection. Times are monotonic seconds, or None.
+
+    :ivar connected_at: since when it is connected.
+    :ivar last_message_at: the latest data message of this connection.
+    :ivar held_back_since: since when the reader waits for room in the lane.
+    :ivar sending_since: since when one send has been under way.
+    """
+
+    connected_at: float | None
+    last_message_at: float | None
+    held_back_since: float | None = None
+    sending_since: float | None = None
+
+
+def verdict(vitals: Vitals, config: ConnectionConfig, now: float) -> Failure | None:
+    """Say whether a connection has to end, and why; None when all is well.
+
+    A reader that is held back by a full lane makes a stream look silent that is not.
+    """
+    if vitals.connected_at is None:
+        return None
+    if vitals.sending_since is not None:
+        stuck = now - vitals.sending_since
+        # One second more than the send's own deadline, which should have been enough.
+        if stuck > config.send_timeout + 1.0:
+            return classify(SendTimeoutError(f"a send has been stuck for {stuck:.0f} s"))
+    if config.stale_after is not None and vitals.held_back_since is None:
+        last = max(vitals.connected_at, vitals.last_message_at or 0.0)
+        if now - last > config.stale_after:
+            return classify(
+                StaleConnectionError(
+                    f"stalled: no message for {now - last:.1f} s, "
+                    f"stale_after is {config.stale_after:g} s"
+                )
+            )
+    if config.max_age is not None and now - vitals.connected_at > config.max_age:
+        return Failure(
+            FailureKind.ROTATION,
+            f"planned rotation: connected for {now - vitals.connected_at:.0f} s, "
+            f"max_age is {config.max_age:g} s",
+            is_error=False,
+        )
+    return None
+
+
+def is_healthy(
+    *, connected: bool, last_message_age: float | None, duration: float, stale_after: float | None
+) -> bool:
+    """Tell whether a connection is up and its feed is alive.
+
+    :param last_message_age: seconds, or None before the first message.
+    :param duration: seconds since it connected.
+    """
+    if not connected:
+        return False
+    if stale_after is None:
+        return True
+    age = duration if last_message_age is None else min(last_message_age, duration)
+    return age <= stale_after
+
+
+def quality_score(
+    *,
+    healthy: bool,
+    last_message_age: float | None,
+    reconnects_per_hour: float,
+    errors: int,
+    messages: int,
+    dropped: int,
+    ping_rtt: float | None,
+) -> int:
+    """Rate a connection from 0 to 100.
+
+    It is 0 while the connection is not healthy. From 100 are taken: 4 for each reconnect an
+    hour (at most 40), up to 20 for silence beyond a minute, up to 20 for a ping's round trip
+    beyond 0.2 s, up to 30 for the share of errors and dropped messages (5 % costs it all).
+    """
+    if not healthy:
+        return 0
+    score = 100.0
+    score -= min(40.0, 4.0 * reconnects_per_hour)
+    if last_message_age is not None and last_message_age > QUIET:
+        score -= min(20.0, 20.0 * (last_message_age - QUIET) / (4 * QUIET))
+    if ping_rtt is not None and ping_rtt > 0.2:
+        score -= min(20.0, 20.0 * (ping_rtt - 0.2) / 1.8)
+    share = (errors + dropped) / max(1, messages + dropped)
+    score -= min(30.0, 30.0 * share / 0.05)
+    return max(1, round(score))

@@ -1,0 +1,79 @@
+"""Counters with one writer each, and what is derived from them when somebody looks.
+
+Nothing here is called per message: a thread adds to its own counters per batch, a reader
+copies them. Time is an argument.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+__all__ = ["ConnectionCounters", "HandlerCounters", "RateWindow"]
+
+
+@dataclass(slots=True)
+class ConnectionCounters:
+    """Written by the connection's thread only.
+
+    :ivar messages: data messages that reached the lane.
+    :ivar bytes_received: bytes of all ended attempts; the running one counts by itself.
+    :ivar errors: failures of attempts and connections.
+    :ivar connects: successful attempts.
+    :ivar failures: attempts that did not succeed.
+    :ivar last_message_at: monotonic time, or None.
+    """
+
+    messages: int = 0
+    bytes_received: int = 0
+    errors: int = 0
+    connects: int = 0
+    failures: int = 0
+    last_message_at: float | None = None
+
+    @property
+    def reconnects(self) -> int:
+        """Successful connects after the first."""
+        return max(0, self.connects - 1)
+
+
+@dataclass(slots=True)
+class HandlerCounters:
+    """Written by the one thread that serves the lane at a time.
+
+    :ivar callback_errors: handler calls that raised.
+    :ivar unrouted: messages that no handler took.
+    """
+
+    callback_errors: int = 0
+    unrouted: int = 0
+
+
+class RateWindow:
+    """A rate over the last minute, from samples of a counter that only grows.
+
+    :param span: seconds.
+    """
+
+    def __init__(self, span: float = 60.0) -> None:
+        self._span = span
+        self._samples: deque[tuple[float, int]] = deque()
+
+    def sample(self, now: float, count: int) -> None:
+        """Note the counter; about once a second is enough."""
+        samples = self._samples
+        samples.append((now, count))
+        while len(samples) > 2 and samples[1][0] <= now - self._span:
+            samples.popleft()
+
+    def per_minute(self, now: float, count: int) -> float:
+        """Messages a minute over the window, or since the first sample if that is shorter."""
+        try:
+            then, before = self._samples[0]
+        except IndexError:
+            return 0.0
+        elapsed = now - then
+        if elapsed <= 0.0:
+            return 0.0
+        # A stream that began a moment ago is not extrapolated from a fraction of a second.
+        return (count - before) * 60.0 / max(elapsed, 1.0)

@@ -1,0 +1,99 @@
+"""What follows a failure: another attempt after a while, or giving up. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .backoff import ReconnectPolicy
+from .failure import Failure, FailureKind, needs_credentials
+
+__all__ = ["NextStep", "RetryHistory"]
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """What to do now.
+
+    :ivar delay: seconds until the next attempt, or None: give up.
+    :ivar label: "[2/10]" or "[2]", for the log line.
+    :ivar why_not: why it is given up, or "".
+    """
+
+    delay: float | None
+    label: str = ""
+    why_not: str = ""
+
+
+class RetryHistory:
+    """Counts failures since the stream was last healthy and decides what follows.
+
+    :param policy: how long to wait, and when to give up.
+    :param credentials_can_change: whether a callable could give others.
+    """
+
+    def __init__(self, policy: ReconnectPolicy, *, credentials_can_change: bool) -> None:
+        self._policy = policy
+        self._credentials_can_change = credentials_can_change
+        self.count = 0
+        self._since = 0.0
+        self._of_kind: dict[FailureKind, int] = {}
+        self._asked_for_credentials = False
+
+    def healthy(self) -> None:
+        """Begin anew: the stream has been up for min_uptime."""
+        self.count = 0
+        self._of_kind.clear()
+        self._asked_for_credentials = False
+
+    def failed(self, failure: Failure, *, now: float, pause_due: bool = True) -> NextStep:
+        """Note a failure and say what follows.
+
+        :param now: monotonic time.
+        :param pause_due: False while other endpoints are still to be tried.
+        """
+        if self.count == 0:
+            self._since = now
+        self.count += 1
+        self._of_kind[failure.kind] = self._of_kind.get(failure.kind, 0) + 1
+        refused = self._refusal(failure)
+        if refused:
+            return NextStep(None, why_not=refused)
+        decision = self._policy.decide(
+            self.count,
+            elapsed=now - self._since,
+            retry_after=failure.retry_after,
+            error=failure.error,
+        )
+        if decision.delay is None:
+            return NextStep(None, why_not=self._given_up_text())
+        label = self._label()
+        if decision.fresh_start:
+            self.healthy()
+            return NextStep(decision.delay, label)
+        if not pause_due and failure.retry_after is None:
+            return NextStep(0.0, label)
+        delay = min(decision.delay * failure.slower, max(decision.delay, self._policy.max_delay))
+        return NextStep(delay, label)
+
+    def _refusal(self, failure: Failure) -> str:
+        """Say why this failure is final, or ""."""
+        if needs_credentials(failure) and self._credentials_can_change:
+            if self._asked_for_credentials:
+                return "other credentials were refused as well"
+            self._asked_for_credentials = True
+            return ""
+        if not failure.retryable:
+            return "trying again cannot help"
+        seen = self._of_kind[failure.kind]
+        if failure.budget is not None and seen >= failure.budget:
+            return f"it happened {seen} times in a row"
+        return ""
+
+    def _given_up_text(self) -> str:
+        if self._policy.limit == 0:
+            return "max_attempts is 0"
+        return f"{self.count - 1} retries did not help"
+
+    def _label(self) -> str:
+        limit = self._policy.limit
+        return f"[{self.count}]" if limit is None else f"[{self.count}/{limit}]"

@@ -1,0 +1,1 @@
+"""All threads, locks and sockets. Decisions are taken in :mod:`wsresilient.core`."""

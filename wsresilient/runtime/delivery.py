@@ -1,0 +1,288 @@
+"""Everything between a connection's reader and its user: the lane, the inbox, the handlers.
+
+Raw messages take the short way. They are decoded only when somebody wants them decoded.
+It does not know what a socket is, nor why a connection ends.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ..config import ConnectionConfig
+from ..core.events import Gap, Message
+from ..core.frames import Payload
+from ..core.redact import redact_text, shorten
+from ..errors import WSResilientError, describe
+from .clock import monotonic, wall_clock
+from .dispatcher import Dispatcher
+from .handlers import HandlerSet
+from .inbox import Inbox
+from .lanes import Batch, Entry, Event, Lane
+
+__all__ = ["DecodeError", "Delivery"]
+
+Decoder = Callable[[Payload], Any]
+
+
+class DecodeError(WSResilientError, ValueError):
+    """A message could not be decoded; the stream goes on."""
+
+
+class Delivery:
+    """Brings messages and events of one connection to its user.
+
+    :param name: of the connection.
+    :param config: bounds, policies, "thread" or "inline".
+    :param handlers: who is called.
+    :param dispatcher: serves the lane.
+    :param decoder: turns a payload into what on_data gets, or None.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: ConnectionConfig,
+        handlers: HandlerSet,
+        dispatcher: Dispatcher,
+        decoder: Decoder | None,
+    ) -> None:
+        self._name = name
+        self._handlers = handlers
+        self._dispatcher = dispatcher
+        self._decoder = decoder
+        self._inline = config.dispatch == "inline"
+        self._lane = self._new_lane(config)
+        # Notices about a lane that is held up cannot wait in that lane.
+        self._notices = self._new_lane(config)
+        self.inbox = Inbox(config)
+        self._inline_events: deque[Callable[[], object]] = deque()
+        self._inline_thread: int | None = None
+        self._lock = threading.Lock()  # guards the writing of _waiters
+        self._waiters: tuple[queue.SimpleQueue[list[Payload] | None], ...] = ()
+        self._overflow_since: float | None = None
+
+    def _new_lane(self, config: ConnectionConfig) -> Lane:
+        return Lane(
+            max_messages=config.queue_size,
+            max_bytes=config.queue_bytes,
+            overflow=config.overflow,
+            serve=self._serve,
+            on_overflow=self._overflowed,
+        )
+
+    # What is seen from outside.
+
+    @property
+    def queue_depth(self) -> int:
+        """Messages that wait for a handler or a puller."""
+        return self._lane.depth + self.inbox.depth
+
+    @property
+    def dropped(self) -> int:
+        """Messages dropped by the overflow policy."""
+        return self._lane.dropped + (self.inbox.dropped if self.inbox.pulled else 0)
+
+    @property
+    def unrouted(self) -> int:
+        """Messages that nobody took."""
+        return self._handlers.counters.unrouted + (0 if self.inbox.pulled else self.inbox.dropped)
+
+    @property
+    def held_back_since(self) -> float | None:
+        """Since when the reader waits for room, or None."""
+        return self._lane.held_back_since or self.inbox.held_back_since
+
+    @property
+    def idle(self) -> bool:
+        """Whether all messages and events have been served."""
+        return self._lane.idle and self._notices.idle
+
+    # Lifecycle.
+
+    def begin(self) -> None:
+        """Be served from now on."""
+        self._dispatcher.attach(self._lane)
+        self._dispatcher.attach(self._notices)
+
+    def adopt_thread(self) -> None:
+        """Say that the calling thread is the reader, where inline handlers run."""
+        self._inline_thread = threading.get_ident()
+
+    def discard(self) -> None:
+        """Deliver no more messages, not even of the batch under way; events go on."""
+        self._lane.discard()
+        self.inbox.close(discard=True)
+        self._answer_waiters(None)
+
+    def end(self, last: Callable[[], object]) -> None:
+        """Be served no more after what is queued; ``last`` is called behind it."""
+        self.inbox.close(discard=False)
+
+        def finish() -> None:
+            self._dispatcher.detach(self._lane, self._notices)
+            last()
+
+        if self._inline:
+            self.run_inline_events()
+            finish()
+        else:
+            self._lane.put_event(finish)
+
+    def wait_until_idle(self, timeout: float) -> bool:
+        """Wait until everything queued has been served."""
+        deadline = monotonic() + timeout
+        return self._lane.wait_until_idle(timeout) and self._notices.wait_until_idle(
+            deadline - monotonic()
+        )
+
+    # From the reader.
+
+    def deliver(self, messages: list[Payload], size: int, generation: int) -> None:
+        """Deliver the messages of one read.
+
+        :param size: their bytes.
+        """
+        if self._waiters:
+            self._answer_waiters(messages)
+        batch = Batch(messages, size, generation, wall_clock())
+        if not self._is_pulled():
+            if self.inbox.depth and not self.inbox.closed:
+                for earlier in self.inbox.take_all():
+                    self._put(earlier)
+            self._put(batch)
+        else:
+            self.inbox.put(batch)
+
+    def _is_pulled(self) -> bool:
+        has = self._handlers.has
+        return not (has("message") or has("data"))
+
+    def _put(self, batch: Batch) -> None:
+        if self._inline:
+            self._serve_batch(batch)
+        else:
+            self._lane.put(batch)
+
+    # From any thread.
+
+    def emit(self, event: str, *args: object) -> None:
+        """Call the handlers of an event in its true place between the messages."""
+        if self._handlers.has(event):
+            self.emit_call(lambda: self._handlers.call(event, *args))
+
+    def emit_call(self, call: Callable[[], object]) -> None:
+        """Make a call in its true place between the messages."""
+        if not self._inline:
+            self._lane.put_event(call)
+            return
+        self._inline_events.append(call)
+        if threading.get_ident() == self._inline_thread:
+            self.run_inline_events()
+
+    def note(self, call: Callable[[], object]) -> None:
+        """Make a call soon, beside the lane: for what must be said while it is held up."""
+        self._notices.put_event(call)
+
+    def run_inline_events(self) -> None:
+        """Run what others have queued for the reader's thread."""
+        while self._inline_events:
+            self._inline_events.popleft()()
+
+    # On the serving thread.
+
+    def _serve(self, entry: Entry) -> None:
+        if isinstance(entry, Event):
+            entry.call()
+        else:
+            self._serve_batch(entry)
+
+    def _serve_batch(self, batch: Batch) -> None:
+        handlers = self._handlers
+        if handlers.has("message"):
+            handlers.deliver("message", batch.messages)
+        if handlers.has("data"):
+            handlers.deliver("data", self._decoded(batch))
+
+    def _decoded(self, batch: Batch) -> list[Message]:
+        decoded: list[Message] = []
+        assert self._decoder is not None, "on_data without a decoder is refused"
+        for payload in batch.messages:
+            try:
+                data = self._decoder(payload)
+            except Exception as error:
+                self._handlers.fail(self._decode_error(payload, error))
+                continue
+            decoded.append(
+                Message(
+                    data=data,
+                    received_at=batch.received_at,
+                    connection=self._name,
+                    generation=batch.generation,
+                    raw=data,
+                )
+            )
+        return decoded
+
+    def _decode_error(self, payload: Payload, error: Exception) -> DecodeError:
+        excerpt = shorten(redact_text(payload if isinstance(payload, str) else repr(payload[:100])))
+        made = DecodeError(f"a message was not decoded ({describe(error)}): {excerpt:.100}")
+        made.__cause__ = error
+        return made
+
+    def _overflowed(self, dropped: int) -> None:
+        """Tell of a hole, once for each episode: until the lane has been empty again."""
+        now = wall_clock()
+        if self._overflow_since is not None:
+            return
+        self._overflow_since = now
+
+        def tell() -> None:
+            self._overflow_since = None
+            self._handlers.call(
+                "gap",
+                Gap(
+                    connection=self._name,
+                    topics=(),
+                    reason="overflow",
+                    started_at=now,
+                    ended_at=wall_clock(),
+                ),
+            )
+
+        self._lane.put_event(tell)
+
+    # request() and what waits for an answer.
+
+    def wait_for_answers(self) -> queue.SimpleQueue[list[Payload] | None]:
+        """Get a queue that receives every batch from now on, None when the link drops."""
+        waiter: queue.SimpleQueue[list[Payload] | None] = queue.SimpleQueue()
+        with self._lock:
+            self._waiters = (*self._waiters, waiter)
+        return waiter
+
+    def stop_waiting(self, waiter: queue.SimpleQueue[list[Payload] | None]) -> None:
+        """Give such a queue back."""
+        with self._lock:
+            self._waiters = tuple(kept for kept in self._waiters if kept is not waiter)
+
+    def link_dropped(self) -> None:
+        """Tell those who wait for an answer that none will come."""
+        self._answer_waiters(None)
+
+    def _answer_waiters(self, messages: list[Payload] | None) -> None:
+        for waiter in self._waiters:
+            # A copy: the lane may empty the list.
+            waiter.put(None if messages is None else list(messages))
+
+    def decode(self, payload: Payload) -> Any:
+        """Decode one payload for request(): with the decoder, else as JSON, else as it is."""
+        decoder = self._decoder or json.loads
+        try:
+            return decoder(payload)
+        except ValueError:
+            return payload

@@ -1,0 +1,196 @@
+"""A few threads that serve all lanes, so that handlers never run on a reader's thread.
+
+A lane is served by one worker at a time, but by any. When every worker is held by a slow
+handler another one is started, up to a bound, so that a slow handler holds up its own
+connection only. It knows lanes, not connections.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+
+from ..config import check_integer
+from .clock import monotonic
+from .lanes import Lane
+from .threads import gather, spawn
+
+__all__ = ["Dispatcher", "default_dispatcher"]
+
+logger = logging.getLogger("wsresilient.dispatcher")
+
+#: Seconds in one entry after which a worker counts as held.
+HELD_AFTER = 0.05
+#: Seconds that a worker beyond the usual number stays without work.
+SURPLUS_LIFE = 10.0
+#: Entries of one lane before others get their turn.
+TURN = 16
+
+
+class _Worker:
+    """What is known of one worker.
+
+    :ivar since: monotonic time at which it took its current entry; inf while it has none.
+    """
+
+    __slots__ = ("since", "thread")
+
+    def __init__(self) -> None:
+        self.since = float("inf")
+        self.thread: threading.Thread | None = None
+
+
+class Dispatcher:
+    """Serves lanes with a few threads; shared by all connections unless you make your own.
+
+    Threads run only while lanes are attached.
+
+    :param workers: threads while nobody is held up.
+    :param max_workers: the bound while handlers are slow.
+    :param name: of the threads: ``wsr-dispatch-<n>``.
+    :raises ConfigurationError: a number is not allowed.
+    """
+
+    def __init__(
+        self, *, workers: int = 2, max_workers: int = 64, name: str = "wsr-dispatch"
+    ) -> None:
+        check_integer("workers", workers, minimum=1)
+        check_integer("max_workers", max_workers, minimum=workers)
+        self._usual = workers
+        self._most = max_workers
+        self._name = name
+        self._ready: queue.SimpleQueue[Lane | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()  # guards the fields below
+        self._lanes: set[Lane] = set()
+        self._workers: set[_Worker] = set()
+        self._idle = 0
+        self._started = 0
+
+    def __repr__(self) -> str:
+        with self._lock:
+            return (
+                f"<Dispatcher {self._name}: {len(self._lanes)} lanes, "
+                f"{len(self._workers)} workers, {self._idle} of them idle>"
+            )
+
+    @property
+    def thread_count(self) -> int:
+        """Workers that exist now."""
+        with self._lock:
+            return len(self._workers)
+
+    def attach(self, lane: Lane) -> None:
+        """Serve a lane from now on."""
+        with self._lock:
+            self._lanes.add(lane)
+        lane.attach(self)
+
+    def detach(self, *lanes: Lane) -> None:
+        """Serve some lanes no more; with the last lane the threads end."""
+        with self._lock:
+            self._lanes.difference_update(lanes)
+            if not self._lanes:
+                for _ in self._workers:
+                    self._ready.put(None)
+
+    def join(self, *, timeout: float) -> bool:
+        """Wait for the threads to end, if no lane is attached.
+
+        :param timeout: seconds.
+        :returns: whether they have ended, or are needed by others; the caller does not count.
+        """
+        with self._lock:
+            if self._lanes:
+                return True
+            threads = [worker.thread for worker in self._workers if worker.thread is not None]
+        return not gather(threads, timeout=timeout)
+
+    def schedule(self, lane: Lane) -> None:
+        """See :class:`wsresilient.runtime.lanes.LaneServer`."""
+        self._ready.put(lane)
+        self.relieve()
+
+    def relieve(self) -> None:
+        """Start a worker if lanes wait and all workers are held; cheap, called often."""
+        if self._idle > 0:
+            return
+        now = monotonic()
+        with self._lock:
+            if self._idle > 0 or self._ready.empty() or not self._needs_worker(now):
+                return
+            worker = _Worker()
+            self._workers.add(worker)
+            self._started += 1
+            number = self._started
+        try:
+            worker.thread = spawn(self._work, worker, name=f"{self._name}-{number}")
+        except RuntimeError as error:  # the interpreter is shutting down
+            with self._lock:
+                self._workers.discard(worker)
+            logger.debug("no more workers: %s", error)
+
+    def _needs_worker(self, now: float) -> bool:
+        count = len(self._workers)
+        if count < self._usual:
+            return True
+        # The one that took its entry last tells whether any of them is on the move.
+        youngest = max(worker.since for worker in self._workers)
+        return count < self._most and youngest < now - HELD_AFTER
+
+    def _work(self, worker: _Worker) -> None:
+        while True:
+            lane = self._next_lane(worker)
+            if lane is None:
+                return
+            self._serve(lane, worker)
+
+    def _next_lane(self, worker: _Worker) -> Lane | None:
+        """Wait for a lane; None when this worker's time is over."""
+        worker.since = float("inf")
+        with self._lock:
+            self._idle += 1
+            surplus = len(self._workers) > self._usual
+        lane = self._get(SURPLUS_LIFE if surplus else None)
+        with self._lock:
+            self._idle -= 1
+            if lane is None:
+                # schedule() puts first and then looks at _idle, so one more look suffices.
+                lane = self._get(0.0)
+            if lane is None:
+                self._workers.discard(worker)
+        return lane
+
+    def _get(self, timeout: float | None) -> Lane | None:
+        try:
+            return self._ready.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+    def _serve(self, lane: Lane, worker: _Worker) -> None:
+        lane.begin()
+        for _ in range(TURN):
+            entry = lane.take()
+            if entry is None:
+                return
+            worker.since = monotonic()
+            try:
+                lane.serve(entry)
+            finally:
+                lane.done(entry)
+        if lane.hand_back():
+            self.schedule(lane)
+
+    def forget_threads(self) -> None:
+        """Begin anew in a child after a fork, where no thread of the parent exists."""
+        self._ready = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._lanes, self._workers, self._idle = set(), set(), 0
+
+
+_default = Dispatcher()
+
+
+def default_dispatcher() -> Dispatcher:
+    """Return the one that all connections share."""
+    return _default

@@ -1,0 +1,318 @@
+"""A connection's lane: a bounded queue between its reader and whoever serves it.
+
+Messages come and go in batches; events (a state change, a gap, an error) take their true
+place between them and are never dropped. Per batch there is one short lock; per message
+there is nothing. It calls nobody while holding the lock.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..core.frames import Payload
+from .clock import monotonic
+
+__all__ = ["Batch", "Entry", "Event", "Lane", "LaneServer"]
+
+#: Messages that a worker takes at once where queued messages may be dropped: what it has
+#: taken can be dropped no more.
+SLICE = 32
+
+
+class Batch:
+    """The messages of one read.
+
+    :ivar messages: in order; emptied by :meth:`Lane.discard`, which ends their delivery.
+    :ivar size: their bytes.
+    :ivar generation: the attempt that they came over.
+    :ivar received_at: wall clock.
+    """
+
+    __slots__ = ("count", "generation", "messages", "received_at", "size")
+
+    def __init__(
+        self, messages: list[Payload], size: int, generation: int, received_at: float
+    ) -> None:
+        self.messages = messages
+        self.count = len(messages)
+        self.size = size
+        self.generation = generation
+        self.received_at = received_at
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, as a call to make in its turn."""
+
+    call: Callable[[], object]
+
+
+Entry = Batch | Event
+
+
+class LaneServer(Protocol):
+    """What a lane asks for to be served; see :class:`wsresilient.runtime.dispatcher.Dispatcher`."""
+
+    def schedule(self, lane: Lane) -> None:
+        """The lane has something to serve and is in nobody's hands."""
+
+    def relieve(self) -> None:
+        """The lane still waits to be served."""
+
+
+IDLE, WAITING, SERVED = "idle", "waiting", "served"
+
+
+class Lane:
+    """A bounded, ordered queue, served by at most one thread at a time.
+
+    :param max_messages: that may wait; exceeded by at most one batch.
+    :param max_bytes: that may wait; exceeded by at most one batch.
+    :param overflow: "block", "drop_oldest", "drop_newest" or "keep_latest".
+    :param serve: is called with each entry, in order, on the serving thread.
+    :param on_overflow: is called with the number of messages dropped, on the reader's thread.
+    :param key_of: gives a message's topic for "keep_latest"; without, all are of one topic.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_messages: int,
+        max_bytes: int,
+        overflow: str,
+        serve: Callable[[Entry], None],
+        on_overflow: Callable[[int], None],
+        key_of: Callable[[Payload], Hashable] | None = None,
+    ) -> None:
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        self._overflow = overflow
+        self.serve = serve
+        self._on_overflow = on_overflow
+        self._key_of = key_of
+        self._slice = None if overflow == "block" else max(1, min(SLICE, max_messages // 2))
+        self._server: LaneServer | None = None
+        # Guards all fields below; the condition tells the reader that there is room, and
+        # whoever waits for it that the lane is idle.
+        self._changed = threading.Condition(threading.Lock())
+        self._entries: deque[Entry] = deque()
+        self._messages = 0  # waiting or being served
+        self._bytes = 0
+        self._state = IDLE
+        self._discarding = False
+        self._current: Batch | None = None
+        self.held_back_since: float | None = None  # written by the reader only
+        self.dropped = 0  # written by the reader only
+
+    def attach(self, server: LaneServer) -> None:
+        """Say who serves the lane."""
+        self._server = server
+
+    @property
+    def depth(self) -> int:
+        """Messages that wait or are being served."""
+        return self._messages
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nobody serves."""
+        return self._state == IDLE
+
+    # The reader's side.
+
+    def put(self, batch: Batch) -> None:
+        """Add a batch; under "block" waits for room, else drops by the policy."""
+        with self._changed:
+            if self._overflow == "block" and self._is_full():
+                self._wait_for_room()
+            if self._discarding:
+                return
+            dropped = self._add(batch)
+            self.dropped += dropped
+            state = self._wanted()
+        self._call_server(state)
+        if dropped:
+            self._on_overflow(dropped)
+
+    def put_event(self, call: Callable[[], object]) -> None:
+        """Add an event behind all that is queued; never waits, is never dropped."""
+        with self._changed:
+            self._entries.append(Event(call))
+            state = self._wanted()
+        self._call_server(state)
+
+    def _is_full(self) -> bool:
+        return self._messages >= self._max_messages or self._bytes >= self._max_bytes
+
+    def _wait_for_room(self) -> None:
+        self.held_back_since = monotonic()
+        try:
+            self._changed.wait_for(lambda: not self._is_full() or self._discarding)
+        finally:
+            self.held_back_since = None
+
+    def _add(self, batch: Batch) -> int:
+        """Append a batch; returns how many messages the policy dropped for it."""
+        dropped = 0
+        if self._overflow == "drop_newest":
+            room = 0 if self._is_full() else self._max_messages - self._messages
+            dropped = max(0, batch.count - room)
+            del batch.messages[batch.count - dropped :]
+            batch.size -= batch.size * dropped // batch.count
+            batch.count -= dropped
+        self._entries.append(batch)
+        self._messages += batch.count
+        self._bytes += batch.size
+        if self._overflow in ("drop_oldest", "keep_latest"):
+            dropped = self._shrink()
+        return dropped
+
+    def _wanted(self) -> str:
+        """Note that there is something to serve; returns the state before."""
+        state = self._state
+        if state == IDLE:
+            self._state = WAITING
+        return state
+
+    def _call_server(self, state: str) -> None:
+        if self._server is None:
+            return
+        if state == IDLE:
+            self._server.schedule(self)
+        elif state == WAITING:
+            self._server.relieve()
+
+    def _shrink(self) -> int:
+        """Drop what the policy says until the lane is within its bounds."""
+        if self._messages <= self._max_messages and self._bytes <= self._max_bytes:
+            return 0
+        dropped = self._keep_latest() if self._overflow == "keep_latest" else 0
+        excess = self._messages - self._max_messages
+        for entry in list(self._entries):
+            if excess <= 0 and self._bytes <= self._max_bytes:
+                break
+            if isinstance(entry, Batch):
+                wanted = entry.count if self._bytes > self._max_bytes else min(excess, entry.count)
+                # From the newest batch only what is too many, or nothing would be left.
+                dropped += self._drop_from(entry, wanted)
+                excess -= wanted
+        return dropped
+
+    def _drop_from(self, batch: Batch, count: int) -> int:
+        share = batch.size * count // max(1, batch.count)
+        del batch.messages[:count]
+        batch.count -= count
+        batch.size -= share
+        self._messages -= count
+        self._bytes -= share
+        return count
+
+    def _keep_latest(self) -> int:
+        """Keep the latest message of each topic, where it stands."""
+        seen: set[Hashable] = set()
+        dropped = 0
+        for entry in reversed(self._entries):
+            if not isinstance(entry, Batch):
+                continue
+            kept: list[Payload] = []
+            for payload in reversed(entry.messages):
+                key = self._key_of(payload) if self._key_of is not None else None
+                if key not in seen:
+                    seen.add(key)
+                    kept.append(payload)
+            surplus = entry.count - len(kept)
+            if surplus:
+                dropped += self._drop_from(entry, surplus)
+                entry.messages = kept[::-1]
+        return dropped
+
+    # The server's side.
+
+    def begin(self) -> None:
+        """Take the lane into one's hands."""
+        with self._changed:
+            self._state = SERVED
+
+    def take(self) -> Entry | None:
+        """Take the next entry; None when there is none, and the lane is out of one's hands."""
+        with self._changed:
+            if not self._entries:
+                self._state = IDLE
+                self._changed.notify_all()
+                return None
+            entry = self._entries[0]
+            if isinstance(entry, Batch):
+                if self._slice is not None and entry.count > self._slice:
+                    entry = self._sliced(entry, self._slice)
+                else:
+                    self._entries.popleft()
+                self._current = entry
+            else:
+                self._entries.popleft()
+            return entry
+
+    def _sliced(self, batch: Batch, count: int) -> Batch:
+        share = batch.size * count // batch.count
+        part = Batch(batch.messages[:count], share, batch.generation, batch.received_at)
+        del batch.messages[:count]
+        batch.count -= count
+        batch.size -= share
+        return part
+
+    def done(self, entry: Entry) -> None:
+        """Say that an entry has been served, which makes room."""
+        if isinstance(entry, Batch):
+            with self._changed:
+                was_full = self._is_full()
+                self._current = None
+                self._messages -= entry.count
+                self._bytes -= entry.size
+                if was_full:
+                    self._changed.notify_all()
+
+    def hand_back(self) -> bool:
+        """Put the lane out of one's hands though it may not be empty.
+
+        :returns: whether it has to be scheduled again.
+        """
+        with self._changed:
+            self._state = WAITING if self._entries else IDLE
+            if self._state == IDLE:
+                self._changed.notify_all()
+            return self._state == WAITING
+
+    # From any thread.
+
+    def set_overflow(self, overflow: str) -> None:
+        """Change the policy."""
+        with self._changed:
+            self._overflow = overflow
+
+    def discard(self) -> None:
+        """Drop all messages, now and from now on, even of the batch that is being served."""
+        with self._changed:
+            self._discarding = True
+            for entry in self._entries:
+                if isinstance(entry, Batch):
+                    self._drop_from(entry, entry.count)
+            if self._current is not None:
+                # Ends the loop over it, behind the handler call that is running.
+                self._current.messages.clear()
+            self._changed.notify_all()
+
+    def accept(self) -> None:
+        """Take messages again, after :meth:`discard`."""
+        with self._changed:
+            self._discarding = False
+
+    def wait_until_idle(self, timeout: float) -> bool:
+        """Wait until all entries have been served.
+
+        :param timeout: seconds.
+        """
+        with self._changed:
+            return self._changed.wait_for(lambda: self._state == IDLE, max(0.0, timeout))

@@ -1,0 +1,128 @@
+"""What a connection was made with, checked once, and what each attempt makes of it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import ssl
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..config import check_callable
+from ..core.backoff import ReconnectPolicy
+from ..core.endpoints import parse_urls
+from ..core.failure import Failure
+from ..core.handshake import check_headers, check_subprotocols
+from ..core.redact import Redactor
+from ..core.urls import WebSocketURL
+from ..errors import ConfigurationError
+
+__all__ = ["ConnectionOptions"]
+
+
+def _user_agent() -> str:
+    try:
+        return f"wsresilient/{importlib.metadata.version('wsresilient')}"
+    except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
+        return "wsresilient"
+
+
+USER_AGENT = _user_agent()
+
+
+@dataclass(frozen=True)
+class ConnectionOptions:
+    """The arguments of a connection that are not plain settings.
+
+    :ivar url: str, sequence of str, or a callable returning either.
+    :ivar headers: mapping, or a callable returning one, or None.
+    :ivar subprotocols: offered ones.
+    :ivar ssl_context: None takes the system's certificates.
+    :ivar policy: when to try again.
+    :ivar classify: the user's last word on a failure, or None.
+    """
+
+    url: Any = field(repr=False)
+    headers: Any = field(default=None, repr=False)
+    subprotocols: tuple[str, ...] = ()
+    ssl_context: ssl.SSLContext | None = None
+    policy: ReconnectPolicy = field(default_factory=ReconnectPolicy)
+    classify: Callable[[Failure], Failure] | None = None
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        url: Any,
+        headers: Any,
+        subprotocols: Iterable[str] | None,
+        ssl_context: Any,
+        reconnect: Any,
+        classify: Any,
+    ) -> ConnectionOptions:
+        """Check the arguments.
+
+        :raises ConfigurationError: one is wrong; the text says which and what is allowed.
+        """
+        if not callable(url):
+            parse_urls(url)
+        if not callable(headers):
+            check_headers(headers)
+        if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+            raise ConfigurationError(
+                f"ssl_context is a {type(ssl_context).__name__}; allowed: an ssl.SSLContext, or None"
+            )
+        if reconnect is not None and not isinstance(reconnect, ReconnectPolicy):
+            raise ConfigurationError(
+                f"reconnect is {reconnect!r:.60}; allowed: a ReconnectPolicy, or None"
+            )
+        check_callable("classify", classify)
+        return cls(
+            url=url,
+            headers=headers,
+            subprotocols=check_subprotocols(subprotocols),
+            ssl_context=ssl_context,
+            policy=reconnect or ReconnectPolicy(),
+            classify=classify,
+        )
+
+    @property
+    def credentials_can_change(self) -> bool:
+        """Whether a callable could give other credentials next time."""
+        return callable(self.url) or callable(self.headers)
+
+    def urls(self) -> tuple[WebSocketURL, ...]:
+        """Ask for the URLs of the next attempt; calls the user's function, if there is one.
+
+        :raises ConfigurationError: what it gave is no URL.
+        """
+        return parse_urls(self.url() if callable(self.url) else self.url)
+
+    def headers_for(self, url: WebSocketURL) -> dict[str, str]:
+        """Ask for the headers of the next attempt; calls the user's function, if there is one.
+
+        :raises ConfigurationError: what it gave cannot be sent.
+        """
+        headers = check_headers(self.headers() if callable(self.headers) else self.headers)
+        given = {name.lower() for name in headers}
+        if url.authorization and "authorization" not in given:
+            headers["Authorization"] = url.authorization
+        if "user-agent" not in given:
+            headers["User-Agent"] = USER_AGENT
+        return headers
+
+    def default_name(self) -> str:
+        """Host and path of the first URL; a URL that is not known yet has neither."""
+        if callable(self.url):
+            return getattr(self.url, "__name__", "connection")
+        return parse_urls(self.url)[0].default_name
+
+    def shown_url(self) -> str:
+        """The first URL without secrets, or "" where it is not known yet."""
+        return "" if callable(self.url) else parse_urls(self.url)[0].shown
+
+
+def redactor(urls: Iterable[WebSocketURL], headers: dict[str, str]) -> Redactor:
+    """Make what hides the secrets of one attempt."""
+    secrets = [secret for url in urls for secret in url.secrets]
+    return Redactor(secrets).with_headers(headers)

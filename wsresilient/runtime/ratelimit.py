@@ -1,0 +1,63 @@
+"""A token bucket that several connections may share, so that a limit per address is kept."""
+
+from __future__ import annotations
+
+import threading
+
+from ..config import check_seconds
+from .clock import monotonic
+
+__all__ = ["RateLimiter"]
+
+
+class RateLimiter:
+    """Lets ``rate`` messages a second pass, ``burst`` of them at once.
+
+    :param rate: messages a second.
+    :param burst: how many may go at once after a pause; None: as many as a second allows,
+        at least one.
+    :raises ConfigurationError: a number is not allowed.
+    """
+
+    def __init__(self, rate: float, *, burst: float | None = None) -> None:
+        check_seconds("rate", rate, exclusive=True)
+        check_seconds("burst", burst, minimum=1.0, optional=True)
+        self._rate = rate
+        self._burst = max(1.0, rate) if burst is None else burst
+        # Guards the fields below; the wait for a token happens outside of it.
+        self._lock = threading.Lock()
+        self._tokens = self._burst
+        self._at = monotonic()
+        self._pause = threading.Event()  # never set: a sleep that names what it waits for
+
+    def __repr__(self) -> str:
+        return f"<RateLimiter {self._rate:g}/s, burst {self._burst:g}>"
+
+    def try_acquire(self) -> float:
+        """Take a token if there is one.
+
+        :returns: 0.0 when it was taken, else seconds until there will be one.
+        """
+        with self._lock:
+            now = monotonic()
+            self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+            self._at = now
+            if self._tokens >= 1.0:
+                self._tokens -= 1.0
+                return 0.0
+            return (1.0 - self._tokens) / self._rate
+
+    def acquire(self, *, timeout: float | None = None) -> bool:
+        """Wait for a token and take it; not for the reader's thread.
+
+        :param timeout: seconds; None waits for ever.
+        :returns: whether there was one in time.
+        """
+        deadline = None if timeout is None else monotonic() + timeout
+        while True:
+            pause = self.try_acquire()
+            if not pause:
+                return True
+            if deadline is not None and monotonic() + pause > deadline:
+                return False
+            self._pause.wait(pause)

@@ -1,0 +1,429 @@
+"""One life of a connection, from start() to its end: the reconnect loop.
+
+Every failure comes through one door: an attempt ends, ``core/failure.py`` says what it was,
+``core/policing.py`` what follows, and this loop does it. It moves no bytes (``transport.py``)
+and calls no handlers (``delivery.py``).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..config import ConnectionConfig
+from ..core.endpoints import EndpointList
+from ..core.events import Gap
+from ..core.failure import Failure, FailureKind, classify
+from ..core.frames import Payload
+from ..core.health import Vitals, verdict
+from ..core.outbox import Outbox
+from ..core.policing import NextStep, RetryHistory
+from ..core.redact import Redactor
+from ..core.state import ConnectionState
+from ..errors import AuthenticationError, ConnectionFailedError, NotConnectedError, describe
+from .clock import monotonic, wall_clock
+from .delivery import Delivery
+from .handlers import HandlerSet
+from .options import ConnectionOptions, redactor
+from .ratelimit import RateLimiter
+from .status import Status
+from .threads import spawn
+from .transport import Attempt, AttemptRequest, GateClosedError
+from .watchdog import Watchdog
+
+__all__ = ["Supervisor"]
+
+logger = logging.getLogger("wsresilient.connection")
+
+#: Seconds beyond a deadline after which the watchdog no longer trusts whoever should keep it.
+GRACE = 0.5
+
+
+class Supervisor:
+    """Keeps one connection up until it is stopped or given up.
+
+    :param options: where to and with what.
+    :param config: settings.
+    :param status: is written here, and only here.
+    :param handlers: for their counters and slow calls.
+    :param delivery: gets messages and events.
+    :param outbox: what waits to be sent, guarded by ``status.changed``.
+    :param on_open: is called in the lane after each connect.
+    :param stats: makes the dict for on_stats.
+    """
+
+    def __init__(
+        self,
+        *,
+        options: ConnectionOptions,
+        config: ConnectionConfig,
+        status: Status,
+        handlers: HandlerSet,
+        delivery: Delivery,
+        outbox: Outbox,
+        limiter: RateLimiter | None,
+        on_open: Callable[[], None],
+        stats: Callable[[], dict[str, object]],
+    ) -> None:
+        self._options = options
+        self._config = config
+        self._status = status
+        self._handlers = handlers
+        self.delivery = delivery
+        self._outbox = outbox
+        self._limiter = limiter
+        self._on_open = on_open
+        self._stats = stats
+        self._history = RetryHistory(
+            options.policy, credentials_can_change=options.credentials_can_change
+        )
+        self._endpoints = EndpointList()
+        self._url_count = 1
+        self._greeted = 0  # the latest generation whose on_open is over
+        self._next_stats = monotonic() + config.stats_interval
+        # Guarded by status.changed:
+        self.attempt: Attempt | None = None
+        self.stopping: Failure | None = None
+        self._hurry = False
+        self.thread: threading.Thread | None = None
+        self.ended = threading.Event()  # all of it: thread, lane, watchdog
+        self.fatal: ConnectionFailedError | None = None
+
+    # Lifecycle, from any thread.
+
+    def start(self, watchdog: Watchdog) -> None:
+        """Begin; the thread is started last."""
+        self._watchdog = watchdog
+        self.delivery.begin()
+        watchdog.add(self)
+        self.thread = spawn(self._main, name=f"wsr-{self._status.name}")
+
+    def request_stop(self, text: str) -> None:
+        """Ask for the end; returns at once."""
+        reason = Failure(FailureKind.STOPPED, text, is_error=False)
+        with self._status.changed:
+            if self.stopping is None:
+                self.stopping = reason
+            attempt = self.attempt
+            self._status.changed.notify_all()
+        self.delivery.discard()
+        if attempt is not None:
+            attempt.interrupt(reason, graceful=True)
+
+    def request_reconnect(self, text: str) -> None:
+        """End the running connection in favour of a new one, or skip the wait for one."""
+        with self._status.changed:
+            attempt = self.attempt
+            self._hurry = attempt is None
+            self._status.changed.notify_all()
+        if attempt is not None and attempt.is_open:
+            reason = Failure(FailureKind.REQUESTED, f"reconnect: {text}", is_error=False)
+            attempt.interrupt(reason, graceful=True)
+
+    def is_own_thread(self) -> bool:
+        """Whether the calling thread is the connection's, or inside one of its handlers."""
+        return threading.current_thread() is self.thread or self._handlers.is_calling()
+
+    # The loop, on the connection's thread.
+
+    def _main(self) -> None:
+        self.delivery.adopt_thread()
+        try:
+            self._supervise()
+        except Exception as error:
+            # A bug of the library: say so and leave the user with a state that is true.
+            logger.exception("%s: the supervisor failed", self._status.name)
+            self._give_up(classify(error), "an internal error")
+        finally:
+            self._watchdog.remove(self)
+            with self._status.changed:
+                self._outbox.clear()
+            self.delivery.end(self._set_ended)
+
+    def _set_ended(self) -> None:
+        self.ended.set()
+        with self._status.changed:
+            self._status.changed.notify_all()
+
+    def _supervise(self) -> None:
+        while self.stopping is None:
+            failure = self._attempt()
+            if self.stopping is not None:
+                break
+            delay = self._after(failure)
+            if delay is None:
+                return
+            self._pause(delay)
+        assert self.stopping is not None
+        if self._status.state is not ConnectionState.DISCONNECTED:
+            self._advance(ConnectionState.DISCONNECTED, self.stopping.text)
+        logger.info("%s: stopped: %s", self._status.name, self.stopping.text)
+
+    def _advance(self, new: ConnectionState, message: str) -> None:
+        self.delivery.emit("state", self._status.advance(new, message))
+
+    def _pause(self, delay: float) -> None:
+        deadline = monotonic() + delay
+        with self._status.changed:
+            self._status.changed.wait_for(
+                lambda: self.stopping is not None or self._hurry, max(0.0, deadline - monotonic())
+            )
+            self._hurry = False
+
+    def _attempt(self) -> Failure:
+        """Make one attempt and say how it ended."""
+        status = self._status
+        status.generation += 1
+        attempt: Attempt | None = None
+        try:
+            request = self._request()
+            shown = request.url.shown
+            self._advance(ConnectionState.CONNECTING, f"connecting to {shown}")
+            logger.info("%s: connecting to %s", status.name, shown)
+            attempt = Attempt(request, self._config, self)
+        except Exception as error:
+            if status.state is not ConnectionState.CONNECTING:
+                self._advance(ConnectionState.CONNECTING, "preparing an attempt")
+            failure = self._final_word(_redacted(error))
+        else:
+            failure = self._run(attempt)
+        self._close_books(attempt, failure)
+        return failure
+
+    def _run(self, attempt: Attempt) -> Failure:
+        with self._status.changed:
+            self.attempt = attempt
+            stopping = self.stopping
+        if stopping is not None:
+            attempt.interrupt(stopping, graceful=False)
+        error = attempt.run()
+        with self._status.changed:
+            self.attempt = None
+        if attempt.recorded is not None:
+            # What was recorded is why it was cut; the exception is only how that looked.
+            return self._final_word(attempt.recorded)
+        return self._final_word(classify(error or NotConnectedError("the connection ended")))
+
+    def _request(self) -> AttemptRequest:
+        urls = self._options.urls()
+        self._url_count = len(urls)
+        url = self._endpoints.choose(urls)
+        headers = self._options.headers_for(url)
+        self._status.url = self._status.endpoint = url.shown
+        redact = redactor(urls, headers)
+        self._handlers.redact = redact
+        return AttemptRequest(
+            url=url,
+            headers=headers,
+            subprotocols=self._options.subprotocols,
+            ssl_context=self._options.ssl_context,
+            redact=redact,
+        )
+
+    def _final_word(self, failure: Failure) -> Failure:
+        """Let the user's classify have the last word on what is no plan of ours."""
+        if failure.planned or self._options.classify is None:
+            return failure
+        try:
+            judged = self._options.classify(failure)
+        except Exception:
+            logger.exception("%s: the classify handler raised; ignored", self._status.name)
+            return failure
+        return judged if isinstance(judged, Failure) else failure
+
+    def _close_books(self, attempt: Attempt | None, failure: Failure) -> None:
+        """Count and tell the end of an attempt: on_error, then on_close."""
+        status, opened = self._status, attempt is not None and attempt.opened_at is not None
+        if attempt is not None:
+            status.counters.bytes_received += attempt.bytes_received
+        if opened:
+            assert attempt is not None and attempt.opened_at is not None
+            self._note_uptime(monotonic() - attempt.opened_at)
+        elif not failure.planned:
+            status.counters.failures += 1
+        status.connected_at = status.connected_wall = None
+        self.delivery.link_dropped()
+        if failure.is_error and self.stopping is None:
+            status.counters.errors += 1
+            status.last_error = failure.text
+            self.delivery.emit("error", failure.error or ConnectionFailedError(failure.text))
+        if opened and attempt is not None:
+            reason = attempt.close_reason or (failure.text if attempt.close_code is None else "")
+            self.delivery.emit("close", attempt.close_code, reason)
+
+    def _after(self, failure: Failure) -> float | None:
+        """Decide what follows; returns seconds to wait, or None: it is over."""
+        status = self._status
+        if failure.planned:
+            self._advance(ConnectionState.RECONNECTING, failure.text)
+            logger.info("%s: %s: %s; reconnecting now", status.name, failure.kind, failure.text)
+            return 0.0
+        pause_due = self._endpoints.failed(self._url_count)
+        step = self._history.failed(failure, now=monotonic(), pause_due=pause_due)
+        status.retry_count = self._history.count
+        if step.delay is None:
+            self._give_up(failure, step.why_not)
+            return None
+        self._announce_retry(failure, step)
+        return step.delay
+
+    def _announce_retry(self, failure: Failure, step: NextStep) -> None:
+        message = f"retry {step.label} in {step.delay:.1f} s: {failure.text}"
+        self._advance(ConnectionState.RECONNECTING, message)
+        logger.warning("%s: %s: %s", self._status.name, failure.kind, message)
+
+    def _give_up(self, failure: Failure, why: str) -> None:
+        text = f"given up, since {why}: {failure.text}"
+        error: ConnectionFailedError
+        if isinstance(failure.error, AuthenticationError):
+            error = AuthenticationError(text, status=failure.error.status)
+        else:
+            error = ConnectionFailedError(text)
+        error.__cause__ = failure.error
+        self.fatal = error
+        self._advance(ConnectionState.FAILED, text)
+        logger.error("%s: failed: %s", self._status.name, text)
+
+    def _note_uptime(self, uptime: float) -> None:
+        if uptime >= self._config.min_uptime and self._history.count:
+            self._history.healthy()
+            self._status.retry_count = 0
+
+    # What the attempt tells, on the connection's thread.
+
+    def opened(self) -> None:
+        """See :class:`wsresilient.runtime.transport.AttemptHooks`."""
+        status, generation = self._status, self._status.generation
+        status.connected_at, status.connected_wall = monotonic(), wall_clock()
+        again = status.counters.connects > 0
+        status.counters.connects += 1
+        if again:
+            status.reconnect_times.append(status.connected_at)
+        self._endpoints.opened()
+        retries = self._history.count
+        after = f" after {retries} {'retry' if retries == 1 else 'retries'}" if retries else ""
+        address = self.attempt.address if self.attempt is not None else "?"
+        self._advance(ConnectionState.CONNECTED, f"connected to {status.url}{after}")
+        logger.info("%s: connected%s to %s (%s)", status.name, after, status.url, address)
+        if again:
+            self._tell_gap()
+        self.delivery.emit_call(lambda: self._greet(generation))
+
+    def _tell_gap(self) -> None:
+        last = self._status.last_message_age
+        if last is None:
+            return
+        now = wall_clock()
+        gap = Gap(
+            connection=self._status.name,
+            topics=(),
+            reason="reconnect",
+            started_at=now - last,
+            ended_at=now,
+        )
+        self.delivery.emit("gap", gap)
+
+    def _greet(self, generation: int) -> None:
+        """Call on_open, in the lane; what waits to be sent goes out behind it."""
+        self._on_open()
+        self._greeted = generation
+        attempt = self.attempt
+        if attempt is not None:
+            attempt.wake()
+
+    def deliver(self, messages: list[Payload], size: int) -> None:
+        """See :class:`wsresilient.runtime.transport.AttemptHooks`; the hot path."""
+        counters = self._status.counters
+        counters.messages += len(messages)
+        counters.last_message_at = monotonic()
+        self.delivery.deliver(messages, size, self._status.generation)
+
+    def tick(self, now: float) -> None:
+        """See :class:`wsresilient.runtime.transport.AttemptHooks`."""
+        status = self._status
+        if status.connected_at is not None and self._history.count:
+            self._note_uptime(now - status.connected_at)
+        self.delivery.run_inline_events()
+        if len(self._outbox) and self.has_greeted:
+            self._flush_outbox()
+
+    @property
+    def has_greeted(self) -> bool:
+        """Whether on_open of the running connection is over."""
+        return self._greeted == self._status.generation
+
+    def _flush_outbox(self) -> None:
+        attempt, changed = self.attempt, self._status.changed
+        while attempt is not None:
+            if self._limiter is not None and self._limiter.try_acquire():
+                return  # no token yet; the next tick sees to it
+            with changed:
+                message = self._outbox.next(now=monotonic())
+            if message is None:
+                return
+            try:
+                attempt.send(
+                    message.payload, text=message.text, timeout=self._config.send_timeout
+                )
+            except GateClosedError:
+                with changed:
+                    self._outbox.put_back(message)
+                return
+
+    # What the watchdog does, on its thread.
+
+    def watch(self, now: float) -> float:
+        """See :class:`wsresilient.runtime.watchdog.Watched`."""
+        status, config = self._status, self._config
+        status.rate.sample(now, status.counters.messages)
+        attempt = self.attempt
+        if attempt is not None:
+            self._watch_attempt(attempt, now)
+        slow = self._handlers.find_slow_call(config.slow_handler_after, now)
+        if slow is not None:
+            text = f"slow handler for {slow.event!r}: {slow.seconds:.1f} s and not back; it stands in {slow.where}"
+            self.delivery.note(lambda: logger.warning("%s: %s", status.name, text))
+        if config.stats_interval and now >= self._next_stats:
+            self._next_stats = now + config.stats_interval
+            self.delivery.note(self._log_stats)
+            if self._handlers.has("stats"):
+                self.delivery.emit_call(lambda: self._handlers.call("stats", self._stats()))
+        return min(config.check_interval, config.slow_handler_after / 2)
+
+    def _watch_attempt(self, attempt: Attempt, now: float) -> None:
+        deadline = attempt.deadline
+        if deadline is not None and now > deadline + GRACE:
+            attempt.cut()
+            return
+        vitals = Vitals(
+            connected_at=self._status.connected_at if attempt.is_open else None,
+            last_message_at=self._status.counters.last_message_at,
+            held_back_since=self.delivery.held_back_since,
+            sending_since=attempt.sending_since,
+        )
+        failure = verdict(vitals, self._config, now)
+        if failure is not None:
+            attempt.interrupt(failure, graceful=failure.planned)
+
+    def _log_stats(self) -> None:
+        stats = self._stats()
+        logger.info(
+            "%s: status: %s, %d messages (%s a minute), %d reconnects, %d errors, queue %d, "
+            "quality %d",
+            stats["name"],
+            stats["state"],
+            stats["message_count"],
+            stats["messages_per_minute"],
+            stats["reconnect_count"],
+            stats["error_count"],
+            stats["queue_depth"],
+            stats["quality_score"],
+        )
+
+
+def _redacted(error: Exception) -> Failure:
+    """Classify what a callable of the user raised, without what looks like a secret in it."""
+    failure = classify(error)
+    return replace(failure, text=Redactor()(describe(error)))

@@ -1,0 +1,95 @@
+"""How many messages are due, and of which topics: the timing of the fake exchange's data.
+
+Pure: the time comes in as an argument, what happens comes out. Who is subscribed, and how a message
+is spelled, is known elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wsresilient.errors import ConfigurationError
+from wsresilient.testing.formats.base import Stream
+from wsresilient.testing.market import Event, Market
+
+__all__ = ["Feed"]
+
+# No more than so many seconds are made up for: after a pause of the process, and when the rate is
+# more than the machine can do, which must not keep the loop from answering pings.
+_LONGEST_STEP = 0.1
+
+
+class Feed:
+    """Topics that take turns; not thread-safe.
+
+    :param market: where the events come from.
+    :param rate: events per second of all topics together.
+    :ivar is_running: False stops the market: nothing happens, so nothing is missed either.
+    """
+
+    def __init__(self, market: Market, rate: float) -> None:
+        self.market = market
+        self.rate = rate
+        self.is_running = True
+        self._streams: dict[str, Stream] = {}
+        self._turns: list[str] = []
+        self._next = 0
+        self._last_at: float | None = None
+        self._carry = 0.0
+
+    def __repr__(self) -> str:
+        state = "running" if self.is_running else "stopped"
+        return f"<Feed {state} rate={self.rate:g} topics={len(self._turns)}>"
+
+    @property
+    def rate(self) -> float:
+        """Events per second of all topics together; may be set."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, rate: float) -> None:
+        if rate < 0:
+            raise ConfigurationError(f"rate must be 0 or more messages per second, not {rate!r}")
+        self._rate = rate
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics that take turns."""
+        return tuple(self._turns)
+
+    def add(self, topic: str, stream: Stream) -> None:
+        """Let a topic take its turns, unless it does or its symbol does not exist."""
+        if stream.symbol in self.market and topic not in self._streams:
+            self._streams[topic] = stream
+            self._turns.append(topic)
+
+    def remove(self, topic: str) -> None:
+        """Take a topic out, if it is there."""
+        if self._streams.pop(topic, None) is not None:
+            self._turns.remove(topic)
+
+    def due(self, now: float) -> int:
+        """Tell how many events have become due since the last call.
+
+        :param now: seconds of a monotonic clock.
+        """
+        elapsed = 0.0 if self._last_at is None else min(now - self._last_at, _LONGEST_STEP)
+        self._last_at = now
+        if not self.is_running or not self._turns:
+            self._carry = 0.0
+            return 0
+        total = self._carry + elapsed * self.rate
+        count = int(total)
+        self._carry = total - count
+        return count
+
+    def events(self, count: int, at: int) -> Iterator[tuple[str, Event]]:
+        """Let so many things happen, each topic in its turn.
+
+        :param at: milliseconds since 1970.
+        """
+        for _ in range(count if self._turns else 0):
+            topic = self._turns[self._next % len(self._turns)]
+            self._next = (self._next + 1) % len(self._turns)
+            stream = self._streams[topic]
+            yield topic, self.market.next(stream.symbol, stream.kind, at)
