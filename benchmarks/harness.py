@@ -93,7 +93,7 @@ def describe_environment() -> dict[str, Any]:
 @contextlib.contextmanager
 def certificates() -> Iterator[tuple[str, str]]:
     """Make a certificate authority and a server certificate: (server's PEM, authority's PEM)."""
-    import trustme  # noqa: PLC0415  only needed for TLS
+    import trustme
 
     with tempfile.TemporaryDirectory(prefix="wsresilient-bench-") as folder:
         server_file, ca_file = Path(folder, "server.pem"), Path(folder, "ca.pem")

@@ -6,6 +6,7 @@ attempts and asks :meth:`ReconnectPolicy.decide`. It does not sleep and reads no
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
 from ..config import check_integer, check_seconds
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, ConnectionLostError
 
 __all__ = ["Decision", "ReconnectPolicy", "wait_jittered"]
 
@@ -105,10 +106,12 @@ class ReconnectPolicy:
                 raise ConfigurationError(
                     f"{name} is {strategy!r}; allowed: a tenacity strategy, or None"
                 )
-        self._wait_strategy = self.wait or self._default_wait()
-        self._stop_strategy = self.stop or self._default_stop()
+        self._wait_strategy = self._default_wait() if self.wait is None else self.wait
+        self._stop_strategy = self._default_stop() if self.stop is None else self.stop
 
     def _default_wait(self) -> wait_base:
+        if not self.initial_delay:
+            return tenacity.wait_none()  # 0 stays 0; tenacity would take 0 * infinity for the cap
         growing = tenacity.wait_exponential(
             multiplier=self.initial_delay, exp_base=self.backoff_factor, max=self.max_delay
         )
@@ -117,7 +120,7 @@ class ReconnectPolicy:
     def _default_stop(self) -> stop_base:
         if self.max_attempts is None or self.max_attempts < 0:
             return tenacity.stop_never
-        # tenacity counts attempts; max_attempts counts retries, of which the n-th follows n failures.
+        # tenacity counts attempts, max_attempts counts retries: the n-th follows n failures.
         return tenacity.stop_after_attempt(self.max_attempts + 1)
 
     @property
@@ -143,16 +146,18 @@ class ReconnectPolicy:
         :param error: the latest failure, for strategies that look at it.
         """
         state = _retry_state(failures, elapsed, error)
+        at_least = min(retry_after or 0.0, LONGEST_RETRY_AFTER)
+        delay = float(self._wait_strategy(state))
+        if not math.isfinite(delay):
+            delay = self.max_delay  # a strategy of the user's that has run over
+        delay = max(delay, at_least, 0.0)
         # tenacity gives stop strategies the coming delay (stop_before_delay looks at it).
-        delay = max(0.0, float(self._wait_strategy(state)))
-        if retry_after is not None:
-            delay = max(delay, min(retry_after, LONGEST_RETRY_AFTER))
         state.upcoming_sleep = delay
         if not self._stop_strategy(state):
             return Decision(delay)
         if self.cooldown is None or self.limit == 0:
             return Decision(None)
-        return Decision(max(self.cooldown, retry_after or 0.0), fresh_start=True)
+        return Decision(max(self.cooldown, at_least), fresh_start=True)
 
     def next_delay(self) -> float | None:
         """Step the policy by hand.
@@ -175,8 +180,9 @@ def _retry_state(
 ) -> tenacity.RetryCallState:
     state = tenacity.RetryCallState(tenacity.Retrying(), None, (), {})
     state.attempt_number = failures
-    if error is not None:
-        state.set_exception((type(error), error, error.__traceback__))
+    if error is None:  # stepped by hand; strategies that look at the error need one
+        error = ConnectionLostError("the connection ended")
+    state.set_exception((type(error), error, error.__traceback__))
     state.start_time = 0.0
     state.outcome_timestamp = elapsed
     return state

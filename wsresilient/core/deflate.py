@@ -179,7 +179,7 @@ class MessageInflater:
         self._bits = -max(parameters.server_max_window_bits, SMALLEST_ZLIB_WINDOW)
         self._takeover = not parameters.server_no_context_takeover
         self._stream = zlib.decompressobj(self._bits)
-        self._ended = False  # whether the last byte of the message so far ended a stream
+        self._ended = False  # whether the last byte that came ended a stream
 
     def inflate_message(self, payload: bytes, room: int) -> bytes:
         """Inflate a message that came in one piece.
@@ -220,7 +220,6 @@ class MessageInflater:
         """Inflate what is left at the end of a message; like :meth:`inflate`."""
         if not self._ended:
             yield from self._run(TAIL, room, len(TAIL))
-        self._ended = False
         if not self._takeover:
             self._stream = zlib.decompressobj(self._bits)
 

@@ -18,19 +18,24 @@ def encode_outgoing(data: Any) -> tuple[bytes, bool]:
     :raises ConfigurationError: it is something else, or cannot be encoded.
     """
     if isinstance(data, str):
-        try:
-            return data.encode("utf-8"), True
-        except UnicodeEncodeError as error:
-            raise ConfigurationError(f"the text cannot be sent as UTF-8: {error.reason}") from None
+        return _utf8(data), True
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data), False
     if isinstance(data, (dict, list)):
         try:
-            text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
-        except (TypeError, ValueError) as error:
+            # NaN and Infinity are no JSON (RFC 8259 section 6).
+            text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"the {type(data).__name__} is no JSON: {error}") from None
-        return text.encode("utf-8"), True
+        return _utf8(text), True
     raise ConfigurationError(
         f"cannot send a {type(data).__name__}; allowed: str (text), bytes (binary), "
         "dict or list (JSON)"
     )
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(f"the text cannot be sent as UTF-8: {error.reason}") from None

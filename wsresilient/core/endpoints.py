@@ -21,7 +21,9 @@ def parse_urls(urls: object) -> tuple[WebSocketURL, ...]:
     if isinstance(urls, (str, bytes)) or not isinstance(urls, Sequence):
         return (parse_url(urls),)
     if not urls:
-        raise ConfigurationError("url is an empty sequence; allowed: at least one ws:// or wss:// URL")
+        raise ConfigurationError(
+            "url is an empty sequence; allowed: at least one ws:// or wss:// URL"
+        )
     return tuple(parse_url(url) for url in urls)
 
 

@@ -133,7 +133,7 @@ def classify(error: Exception) -> Failure:
         return _classify_handshake(error, text)
     if isinstance(error, ProxyError):
         # 407 asks for credentials that nobody has; other states may pass.
-        fatal = error.status in (401, 403, 407)
+        fatal = error.status == 407
         return Failure(
             FailureKind.PROXY, text, retryable=not fatal, status=error.status, error=error
         )

@@ -1,10 +1,9 @@
 """The data lane: bytes in, complete messages out (RFC 6455 section 5), without any I/O.
 
-The speed of the library comes from here. Nothing is done per byte in Python: a chunk of
-many frames is decoded once as latin-1, each text is a slice of it where ``isascii()`` says
-that this is right, and only other payloads are decoded as UTF-8. Nothing is done per frame
-but indexing: complete, unfragmented frames are taken in one loop over local variables;
-all others (partial, fragmented, control) go through :meth:`FrameParser._take`.
+The speed of the library comes from here. Nothing is done per byte in Python: a text is cut
+out and decoded, which validates it, in C. Nothing is done per frame but indexing: complete,
+unfragmented frames are taken in one loop over local variables; all others (partial,
+fragmented, compressed, control) go through :meth:`FrameParser._take`.
 
 Lengths are checked before anything is buffered, text is decoded strictly and as it comes,
 so that a bad fragment fails at once, and no payload is copied more often than twice.
@@ -13,6 +12,7 @@ so that a bad fragment fails at once, and no payload is copied more often than t
 from __future__ import annotations
 
 import codecs
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -34,6 +34,7 @@ PIECES_PER_BLOCK = 512
 # that the copies made on the way stay below 32 MiB.
 SHORT_COMPRESSED = 1 << 14
 
+_unpack_uint16: Callable[[bytes, int], tuple[int]] = struct.Struct(">H").unpack_from
 _new_utf8_decoder = codecs.getincrementaldecoder("utf-8")
 
 
@@ -52,13 +53,14 @@ class ControlFrame:
 
     @property
     def close_code(self) -> int | None:
-        """The code of a close frame, or None where it has none (RFC 6455 section 7.1.5)."""
-        return int.from_bytes(self.payload[:2], "big") if len(self.payload) >= 2 else None
+        """The code of a close frame, or None where there is none (RFC 6455 section 7.1.5)."""
+        has_one = self.opcode == CLOSE and self.payload
+        return int.from_bytes(self.payload[:2], "big") if has_one else None
 
     @property
     def close_reason(self) -> str:
-        """The reason of a close frame, or ""."""
-        return str(self.payload[2:], "utf-8")
+        """The reason of a close frame, or "" where there is none."""
+        return str(self.payload[2:], "utf-8") if self.opcode == CLOSE else ""
 
 
 class FrameParser:
@@ -148,14 +150,11 @@ class FrameParser:
 
     def _parse(self, data: bytes, messages: list[Payload]) -> None:
         position, end = 0, len(data)
-        text: str | None = None
         if self._remaining:
             position = self._take_payload(data, 0, messages)
         while position < end:
             if self._opcode == CONTINUATION and self._max_size > 0xFFFF:
-                if text is None and data[position] == FIN | TEXT:
-                    text = str(data, "latin-1")
-                position = _take_complete(data, text, position, end, messages.append)
+                position = _take_complete(data, position, end, messages.append)
                 if position == end:
                     return
                 if self._inflate_message is not None:
@@ -298,16 +297,15 @@ def _decode(decoder: codecs.IncrementalDecoder, piece: bytes, last: bool) -> str
 
 def _take_complete(
     data: bytes,
-    text: str | None,
     position: int,
     end: int,
     append: Callable[[Payload], None],
+    unpack_length: Callable[[bytes, int], tuple[int]] = _unpack_uint16,
 ) -> int:
     """Take complete, unfragmented, uncompressed frames of at most 65535 bytes.
 
     The hot loop: measured, not pretty. It reads past nothing: where a header may be cut it
-    stops, and so it does at every frame of another kind. ``text`` is the chunk as latin-1, or
-    None when the first frame of the chunk is no text; texts are then decoded one by one.
+    stops, and so it does at every frame of another kind.
 
     :returns: the position of the first frame that it does not take.
     """
@@ -318,7 +316,7 @@ def _take_complete(
         if length < 126:
             start = position + 2
         elif length == 126:
-            length = data[position + 2] << 8 | data[position + 3]
+            (length,) = unpack_length(data, position + 2)
             if length < 126:
                 break
             start = position + 4
@@ -328,11 +326,7 @@ def _take_complete(
         if stop > end:
             break
         if first == 0x81:
-            if text is None:
-                append(str(data[start:stop], "utf-8"))
-            else:
-                payload = text[start:stop]
-                append(payload if payload.isascii() else str(data[start:stop], "utf-8"))
+            append(data[start:stop].decode())
         elif first == 0x82:
             append(data[start:stop])
         else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime
 import email.utils
 import hashlib
 import re
@@ -17,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import ConfigurationError, HandshakeError
-from .redact import Redactor, shorten
+from .redact import Redactor, redact_text, shorten
 
 __all__ = [
     "MAX_BODY",
@@ -62,24 +63,28 @@ class ResponseHead:
         return [token.strip().lower() for token in self.headers.get(name, "").split(",")]
 
 
-def parse_head(head: bytes) -> ResponseHead:
+def parse_head(head: bytes, *, redact: Redactor) -> ResponseHead:
     """Take status line and headers apart.
 
     :param head: everything up to and including the empty line.
+    :param redact: hides the secrets of this attempt, which a server may echo, in the error.
     :raises HandshakeError: it is no HTTP/1.1 answer.
     """
     lines = head.decode("latin-1").split("\r\n")
     version, _, rest = lines[0].partition(" ")
     code, _, phrase = rest.partition(" ")
     if not version.startswith("HTTP/1.") or not (len(code) == 3 and code.isdecimal()):
-        raise HandshakeError(f"the server did not answer with HTTP/1.1 but {shorten(lines[0], 80)!r}")
+        raise HandshakeError(
+            f"the server did not answer with HTTP/1.1 but {shorten(redact(lines[0]), 80)!r}"
+        )
     headers: dict[str, str] = {}
     for line in lines[1:]:
         if not line:
             continue
         name, colon, value = line.partition(":")
         if not colon or not name or name != name.strip():
-            raise HandshakeError(f"the server sent a malformed header line {shorten(line, 80)!r}")
+            shown = shorten(redact(line), 80)
+            raise HandshakeError(f"the server sent a malformed header line {shown!r}")
         name, value = name.lower(), value.strip()
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return ResponseHead(int(code), phrase.strip(), headers)
@@ -91,45 +96,44 @@ def accept_value(key: str) -> str:
 
 
 def check_upgrade(
-    head: ResponseHead, *, key: str, subprotocols: Sequence[str] = ()
+    head: ResponseHead, *, key: str, redact: Redactor, subprotocols: Sequence[str] = ()
 ) -> str | None:
     """Check an answer with status 101.
 
     :param key: the Sec-WebSocket-Key of the request.
+    :param redact: hides the secrets of this attempt in the error.
     :param subprotocols: those that were offered.
     :returns: the subprotocol that the server chose, or None.
     :raises HandshakeError: it did not do what RFC 6455 section 4.1 asks.
     """
     if "websocket" not in head.tokens("upgrade"):
-        raise _invalid(head, "Upgrade", "websocket")
+        raise _invalid(head, "Upgrade", "websocket", redact)
     if "upgrade" not in head.tokens("connection"):
-        raise _invalid(head, "Connection", "Upgrade")
+        raise _invalid(head, "Connection", "Upgrade", redact)
     if head.headers.get("sec-websocket-accept") != accept_value(key):
-        raise _invalid(head, "Sec-WebSocket-Accept", accept_value(key))
+        raise _invalid(head, "Sec-WebSocket-Accept", accept_value(key), redact)
     chosen = head.headers.get("sec-websocket-protocol")
     if chosen is not None and chosen not in subprotocols:
         offered = ", ".join(subprotocols) or "none"
         raise HandshakeError(
-            f"the server chose subprotocol {shorten(chosen, 60)!r}; offered: {offered}",
+            f"the server chose subprotocol {shorten(redact(chosen), 60)!r}; offered: {offered}",
             status=head.status,
-            headers=head.headers,
+            headers=redact.headers(head.headers),
         )
     return chosen
 
 
-def _invalid(head: ResponseHead, name: str, wanted: str) -> HandshakeError:
+def _invalid(head: ResponseHead, name: str, wanted: str, redact: Redactor) -> HandshakeError:
     got = head.headers.get(name.lower())
-    shown = "is missing" if got is None else f"is {shorten(got, 60)!r}"
+    shown = "is missing" if got is None else f"is {shorten(redact(got), 60)!r}"
     return HandshakeError(
         f"the server's answer is no WebSocket handshake: {name} {shown}, wanted {wanted!r}",
         status=head.status,
-        headers=head.headers,
+        headers=redact.headers(head.headers),
     )
 
 
-def refusal(
-    head: ResponseHead, body: bytes, *, redact: Redactor, now: float
-) -> HandshakeError:
+def refusal(head: ResponseHead, body: bytes, *, redact: Redactor, now: float) -> HandshakeError:
     """Make the error for an answer that is not 101.
 
     :param body: the beginning of its body.
@@ -173,7 +177,10 @@ def parse_retry_after(value: str | None, *, now: float) -> float | None:
         number = float(value)
     except ValueError:
         try:
-            return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
+            date = email.utils.parsedate_to_datetime(value)
+            if date.tzinfo is None:  # HTTP dates are UTC, also where they do not say so
+                date = date.replace(tzinfo=datetime.timezone.utc)
+            return max(0.0, date.timestamp() - now)
         except (TypeError, ValueError, OverflowError):
             return None
     if not 0.0 <= number < 1e15:
@@ -202,10 +209,11 @@ def request_key(request: bytes) -> str:
     raise HandshakeError("the request has no valid Sec-WebSocket-Key; leave that header out")
 
 
-def check_headers(headers: object) -> dict[str, str]:
+def check_headers(headers: object) -> dict[str, str | None]:
     """Check the additional headers of a handshake.
 
-    :param headers: a mapping from names to values, or None.
+    :param headers: a mapping from names to values, or None. A value of None suppresses a header
+        that would be sent otherwise (Origin, User-Agent).
     :returns: a copy.
     :raises ConfigurationError: it is no such mapping, or a header cannot be sent. Values are
         not shown, since they may be secrets.
@@ -217,10 +225,11 @@ def check_headers(headers: object) -> dict[str, str]:
             f"headers is a {type(headers).__name__}; allowed: a mapping from names to values, "
             "a function that returns one, or None"
         )
-    checked: dict[str, str] = {}
+    checked: dict[str, str | None] = {}
     for name, value in headers.items():
         if not isinstance(name, str) or not _TOKEN.match(name):
-            raise ConfigurationError(f"header name {name!r:.60} is not allowed by RFC 9110")
+            shown = redact_text(repr(name))
+            raise ConfigurationError(f"header name {shown:.60} is not allowed by RFC 9110")
         lower = name.lower()
         if lower in _RESERVED or lower.startswith("sec-websocket-"):
             raise ConfigurationError(
@@ -228,6 +237,7 @@ def check_headers(headers: object) -> dict[str, str]:
                 + ("; use subprotocols=" if lower == "sec-websocket-protocol" else "")
             )
         if value is None:
+            checked[name] = None
             continue
         if not isinstance(value, str) or any(char in value for char in "\r\n\0"):
             raise ConfigurationError(

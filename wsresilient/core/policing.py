@@ -36,13 +36,14 @@ class RetryHistory:
         self._credentials_can_change = credentials_can_change
         self.count = 0
         self._since = 0.0
-        self._of_kind: dict[FailureKind, int] = {}
+        self._latest_kind: FailureKind | None = None
+        self._in_a_row = 0  # failures of that kind
         self._asked_for_credentials = False
 
     def healthy(self) -> None:
         """Begin anew: the stream has been up for min_uptime."""
         self.count = 0
-        self._of_kind.clear()
+        self._latest_kind = None
         self._asked_for_credentials = False
 
     def failed(self, failure: Failure, *, now: float, pause_due: bool = True) -> NextStep:
@@ -54,7 +55,8 @@ class RetryHistory:
         if self.count == 0:
             self._since = now
         self.count += 1
-        self._of_kind[failure.kind] = self._of_kind.get(failure.kind, 0) + 1
+        self._in_a_row = self._in_a_row + 1 if failure.kind is self._latest_kind else 1
+        self._latest_kind = failure.kind
         refused = self._refusal(failure)
         if refused:
             return NextStep(None, why_not=refused)
@@ -77,16 +79,14 @@ class RetryHistory:
 
     def _refusal(self, failure: Failure) -> str:
         """Say why this failure is final, or ""."""
-        if needs_credentials(failure) and self._credentials_can_change:
+        if not failure.retryable:
+            if not (needs_credentials(failure) and self._credentials_can_change):
+                return "trying again cannot help"
             if self._asked_for_credentials:
                 return "other credentials were refused as well"
             self._asked_for_credentials = True
-            return ""
-        if not failure.retryable:
-            return "trying again cannot help"
-        seen = self._of_kind[failure.kind]
-        if failure.budget is not None and seen >= failure.budget:
-            return f"it happened {seen} times in a row"
+        if failure.budget is not None and self._in_a_row >= failure.budget:
+            return f"it happened {self._in_a_row} times in a row"
         return ""
 
     def _given_up_text(self) -> str:

@@ -6,9 +6,13 @@ Cookie), and the very strings that this attempt sent, even when a server echoes 
 
 from __future__ import annotations
 
+import base64
+import binascii
+import html
+import json
 import re
-from collections.abc import Iterable, Mapping
-from urllib.parse import quote, quote_plus
+import string
+from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["SENSITIVE_HEADER", "Redactor", "redact_text", "shorten"]
 
@@ -21,6 +25,12 @@ SENSITIVE_HEADER = re.compile(
 #: A Sec-WebSocket-* header is part of the protocol and holds no secret of the user.
 PROTOCOL_HEADER = re.compile(r"sec-websocket-", re.IGNORECASE)
 
+#: Words of an Authorization header that are no secrets.
+SCHEMES = frozenset({"basic", "bearer", "digest", "negotiate", "token", "apikey"})
+
+#: Characters that nothing encodes (RFC 3986 section 2.3), but for the dot: this is for patterns.
+PLAIN = frozenset(string.ascii_letters + string.digits + "-_~")
+
 # Shorter strings are no secrets, and replacing them would make a text unreadable.
 SHORTEST_SECRET = 4
 
@@ -28,7 +38,9 @@ _PATTERNS = (
     (re.compile(r"(?<=//)[^/\s@\"'<>]+@"), f"{HIDDEN}@"),
     (re.compile(r"([?&][^=&\s\"'<>#]{1,100}=)[^&\s\"'<>#]+"), rf"\1{HIDDEN}"),
     (
-        re.compile(r"\b((?:proxy-)?authorization|(?:set-)?cookie)\b([\"']?\s*[:=]\s*)[^\r\n]+", re.I),
+        re.compile(
+            r"\b((?:proxy-)?authorization|(?:set-)?cookie)\b([\"']?\s*[:=]\s*)[^\r\n]+", re.I
+        ),
         rf"\1\2{HIDDEN}",
     ),
     (re.compile(r"\b(bearer|basic)(\s+)[A-Za-z0-9+/=._~-]{6,}", re.I), rf"\1\2{HIDDEN}"),
@@ -50,35 +62,32 @@ def shorten(text: str, limit: int = 200) -> str:
 
 
 class Redactor:
-    """Hides the given strings, and what looks like a secret.
+    """Hides the given strings, however they are encoded, and what looks like a secret.
 
     :param secrets: the strings; those shorter than four characters are left alone.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms: set[str] = set()
-        for secret in secrets:
-            if len(secret) >= SHORTEST_SECRET:
-                forms.update((secret, quote(secret, safe=""), quote_plus(secret)))
+        long_enough = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
         # The longest first, so that one secret inside another leaves no rest behind.
-        self._secrets = tuple(sorted(forms, key=len, reverse=True))
+        self._secrets = tuple(sorted(long_enough, key=len, reverse=True))
+        self._pattern: re.Pattern[str] | None = None  # made when it is needed first
 
     def __call__(self, text: str) -> str:
         """Return the text without secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        return redact_text(text)
+        if self._pattern is None:
+            self._pattern = re.compile("|".join(map(_any_form, self._secrets)) or r"(?!)")
+        return redact_text(self._pattern.sub(HIDDEN, text))
 
     def __repr__(self) -> str:
         return f"<Redactor of {len(self._secrets)} strings>"
 
-    def with_headers(self, headers: Mapping[str, str]) -> Redactor:
+    def with_headers(self, headers: Mapping[str, str | None]) -> Redactor:
         """Return one that also hides the values of these headers that look sensitive."""
         secrets = list(self._secrets)
         for name, value in headers.items():
-            if SENSITIVE_HEADER.search(name) and not PROTOCOL_HEADER.match(name):
-                secrets.append(value)
-                secrets += re.split(r"[\s;,=]+", value)
+            if value and SENSITIVE_HEADER.search(name) and not PROTOCOL_HEADER.match(name):
+                secrets += _credentials(value)
         return Redactor(secrets)
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
@@ -92,3 +101,45 @@ def _is_sensitive(name: str) -> bool:
     if PROTOCOL_HEADER.match(name):
         return False
     return name.lower() not in ("www-authenticate",) and bool(SENSITIVE_HEADER.search(name))
+
+
+def _any_form(secret: str) -> str:
+    """Make a pattern for a string as it is and as URLs, JSON and HTML write it, even mixed."""
+    return "".join(char if char in PLAIN else f"(?:{'|'.join(_forms(char))})" for char in secret)
+
+
+def _forms(char: str) -> Iterator[str]:
+    code = ord(char)
+    yield re.escape(char)
+    yield re.escape(html.escape(char))
+    yield re.escape("\\" + char)
+    yield rf"(?i:{re.escape(json.dumps(char)[1:-1])})"
+    yield rf"(?i:\\u{code:04x}|\\x{code:02x}|&#x0*{code:x};|&#0*{code};)"
+    yield "".join(f"(?i:%(?:25)*{byte:02x})" for byte in char.encode("utf-8", "surrogatepass"))
+    if char == " ":
+        yield r"\+"
+
+
+def _credentials(value: str) -> Iterator[str]:
+    """Find what is secret in a header's value: all of it, and its parts but for plain words."""
+    yield value
+    for piece in re.split(r"[\s;,]+", value):
+        if piece.lower() in SCHEMES:
+            continue
+        # "name=value" of a cookie or parameter; a "=" at the end is the padding of base64.
+        name, equals, parameter = piece.partition("=")
+        secret = parameter.strip("\"'") if equals and parameter.strip("=") else piece
+        yield secret
+        yield secret.rstrip("=")
+        if value[:6].lower() == "basic ":
+            yield from _basic_pair(piece)
+
+
+def _basic_pair(encoded: str) -> Iterator[str]:
+    """Find user and password in the base64 of a Basic header."""
+    try:
+        pair = base64.b64decode(encoded, validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        return
+    yield pair
+    yield from pair.split(":", 1)

@@ -74,16 +74,22 @@ def parse_url(url: object) -> WebSocketURL:
     :raises ConfigurationError: it is no such URL. The text shows it redacted.
     """
     if not isinstance(url, str):
-        raise ConfigurationError(f"url is {type(url).__name__} {url!r:.60}; allowed: a str")
+        # Not shown: bytes and URL objects may hold secrets.
+        shown = "None" if url is None else f"of type {type(url).__name__}"
+        raise ConfigurationError(f"url is {shown}; allowed: a str")
     if any(ord(char) <= 32 or ord(char) == 127 for char in url):
         raise _bad_url(url, "it contains a space or a control character; percent-encode it")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise _bad_url(url, str(error)) from None
+    except ValueError:
+        # The error's own text may repeat a piece of a password.
+        raise _bad_url(
+            url, "host or port is malformed (in user info, percent-encode / ? # @)"
+        ) from None
     if parts.scheme not in DEFAULT_PORTS:
-        raise _bad_url(url, "the scheme must be ws:// or wss://")
+        shown = redact_url(url) if parts.netloc else None
+        raise _bad_url(url, "the scheme must be ws:// or wss://", shown=shown)
     if not host:
         raise _bad_url(url, "there is no host name")
     if port == 0:
@@ -94,7 +100,7 @@ def parse_url(url: object) -> WebSocketURL:
         ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
         ascii_resource = _resource(parts)
     except UnicodeError as error:
-        raise _bad_url(url, f"the host name cannot be encoded: {error}") from None
+        raise _bad_url(url, f"it cannot be encoded: {error.args[-1]}") from None
     return WebSocketURL(
         secure=parts.scheme == "wss",
         host=ascii_host,
@@ -106,10 +112,24 @@ def parse_url(url: object) -> WebSocketURL:
     )
 
 
-def _bad_url(url: str, why: str) -> ConfigurationError:
+def _bad_url(url: str, why: str, *, shown: str | None = None) -> ConfigurationError:
+    shown = shown or _redact_malformed(url)
     return ConfigurationError(
-        f"url is {redact_url(url)!r}: {why}; allowed: ws://host[:port]/path or wss://..."
+        f"url is {shown!r:.200}: {why}; allowed: ws://host[:port]/path or wss://..."
     )
+
+
+def _redact_malformed(url: str) -> str:
+    """Show a URL of which nobody knows where its user info ends, so all before the last @ goes."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "", url
+    before, at, after = rest.rpartition("@")
+    if not at:
+        return redact_url(url)
+    if "?" in before or "#" in before:
+        return f"{scheme}{separator}{HIDDEN}"
+    return redact_url(f"{scheme}{separator}{HIDDEN}@{after}")
 
 
 def _resource(parts: SplitResult) -> str:
@@ -124,7 +144,10 @@ def _resource(parts: SplitResult) -> str:
 
 def _secrets(parts: SplitResult) -> tuple[str, ...]:
     found = [value for _, value in parse_qsl(parts.query, keep_blank_values=True)]
-    found += [pair.partition("=")[2] for pair in parts.query.split("&")]
+    for pair in parts.query.split("&"):
+        name, equals, value = pair.partition("=")
+        secret = value if equals else name  # a query without "=" is all value
+        found += [secret, unquote(secret)]
     for part in (parts.username, parts.password):
         if part:
             found += [part, unquote(part)]

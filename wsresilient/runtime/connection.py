@@ -21,7 +21,6 @@ from ..core.outbox import Outbox, OutgoingMessage
 from ..core.state import ConnectionState
 from ..errors import (
     ConfigurationError,
-    ConnectionFailedError,
     NotConnectedError,
     SendTimeoutError,
     WSResilientError,
@@ -41,7 +40,7 @@ from .watchdog import default_watchdog
 
 __all__ = ["ResilientWebSocket", "connect"]
 
-Headers = Mapping[str, str] | Callable[[], Mapping[str, str]] | None
+Headers = Mapping[str, str | None] | Callable[[], Mapping[str, str | None]] | None
 URL = str | Sequence[str] | Callable[[], str | Sequence[str]]
 HandlerT = TypeVar("HandlerT", bound=Callable[..., object])
 
@@ -72,7 +71,8 @@ class ResilientWebSocket:
     :param on_gap: ``(gap: Gap)`` where messages may be missing.
     :param headers: additional ones of the handshake, or a callable returning them.
     :param subprotocols: offered ones, in the order of preference.
-    :param proxy: not available yet; connections are made directly.
+    :param proxy: URL of an HTTP or SOCKS proxy (extra ``proxy``); "direct" for none; None:
+        what http_proxy, https_proxy, all_proxy and no_proxy say.
     :param ssl_context: None: the system's certificates, verified.
     :param decoder: ``(payload) -> object`` for on_data and request().
     :param reconnect: when to try again; None: ``ReconnectPolicy()``.
@@ -111,12 +111,13 @@ class ResilientWebSocket:
         monitor: Any = None,
         **settings: Any,
     ) -> None:
-        _refuse_unavailable(proxy=proxy, venue=venue, auth=auth)
+        _refuse_unavailable(venue=venue, auth=auth)
         self._config = _configured(config, settings)
         self._options = ConnectionOptions.checked(
             url=url,
             headers=headers,
             subprotocols=subprotocols,
+            proxy=proxy,
             ssl_context=ssl_context,
             reconnect=reconnect,
             classify=classify,
@@ -371,7 +372,7 @@ class ResilientWebSocket:
         """
         check_seconds("max_age", max_age)
         if topic is not None:
-            _refuse_topics()
+            _refuse_topics(topic)
         age = self._status.last_message_age
         return age is not None and age <= max_age
 
@@ -380,7 +381,8 @@ class ResilientWebSocket:
     def on(self, event: str, handler: HandlerT | None = None) -> Any:
         """Add a handler; without one, a decorator: ``@ws.on("message")``.
 
-        :param event: message, data, open, close, error, state, stats, gap or unrouted.
+        :param event: message, data, open, close, error, state, stats, gap, unrouted, and ping
+            and pong with their payloads.
         :returns: the handler, or the decorator.
         :raises ConfigurationError: there is no such event, or it cannot be called.
         """
@@ -562,35 +564,35 @@ class ResilientWebSocket:
 
         :raises ConfigurationError: there is no venue.
         """
-        _refuse_topics()
+        _refuse_topics(*topics, handler)
 
     def unsubscribe(self, *topics: Any) -> None:
         """Unsubscribe topics of a venue.
 
         :raises ConfigurationError: there is no venue.
         """
-        _refuse_topics()
+        _refuse_topics(*topics)
 
     def set_subscriptions(self, topics: Iterable[Any]) -> None:
         """Make these the topics that are wanted.
 
         :raises ConfigurationError: there is no venue.
         """
-        _refuse_topics()
+        _refuse_topics(topics)
 
     def add_pair(self, symbol: str) -> None:
         """Subscribe the configured channels of a symbol.
 
         :raises ConfigurationError: there is no venue.
         """
-        _refuse_topics()
+        _refuse_topics(symbol)
 
     def remove_pair(self, symbol: str) -> None:
         """Unsubscribe the configured channels of a symbol.
 
         :raises ConfigurationError: there is no venue.
         """
-        _refuse_topics()
+        _refuse_topics(symbol)
 
     def forget_after_fork(self) -> None:
         """In a child: let go of the parent's connection without touching it."""
@@ -632,5 +634,7 @@ def _refuse_unavailable(**arguments: object) -> None:
             raise ConfigurationError(f"{name}= is not available in this version; leave it out")
 
 
-def _refuse_topics() -> NoReturn:
-    raise ConfigurationError("topics belong to a venue, and this connection has none")
+def _refuse_topics(*wanted: object) -> NoReturn:
+    raise ConfigurationError(
+        f"{wanted!r:.80}: topics belong to a venue, and this connection has none"
+    )

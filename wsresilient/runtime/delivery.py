@@ -234,7 +234,7 @@ class Delivery:
         made.__cause__ = error
         return made
 
-    def _overflowed(self, dropped: int) -> None:
+    def _overflowed(self, _dropped: int) -> None:
         """Tell of a hole, once for each episode: until the lane has been empty again."""
         now = wall_clock()
         if self._overflow_since is not None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections.abc import Callable
 
 from ..config import check_integer
 from .clock import monotonic
 from .lanes import Lane
 from .threads import gather, spawn
 
-__all__ = ["Dispatcher", "default_dispatcher"]
+__all__ = ["CallingThreadDispatcher", "Dispatcher", "default_dispatcher"]
 
 logger = logging.getLogger("wsresilient.dispatcher")
 
@@ -168,17 +169,7 @@ class Dispatcher:
             return None
 
     def _serve(self, lane: Lane, worker: _Worker) -> None:
-        lane.begin()
-        for _ in range(TURN):
-            entry = lane.take()
-            if entry is None:
-                return
-            worker.since = monotonic()
-            try:
-                lane.serve(entry)
-            finally:
-                lane.done(entry)
-        if lane.hand_back():
+        if serve_turn(lane, worker):
             self.schedule(lane)
 
     def forget_threads(self) -> None:
@@ -186,6 +177,42 @@ class Dispatcher:
         self._ready = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._lanes, self._workers, self._idle = set(), set(), 0
+
+
+def serve_turn(lane: Lane, worker: _Worker) -> bool:
+    """Serve some entries of a lane; returns whether it has to be scheduled again."""
+    lane.begin()
+    for _ in range(TURN):
+        entry = lane.take()
+        if entry is None:
+            return False
+        worker.since = monotonic()
+        try:
+            lane.serve(entry)
+        finally:
+            lane.done(entry)
+    return lane.hand_back()
+
+
+class CallingThreadDispatcher(Dispatcher):
+    """Serves its lanes on the thread that calls :meth:`serve_until`, and on no other.
+
+    For programs whose handlers rely on running where ``run_forever`` was called.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(name="wsr-dispatch-here")
+        self._here = _Worker()
+
+    def relieve(self) -> None:
+        """Nothing: there is one thread, and it is the caller's."""
+
+    def serve_until(self, ended: Callable[[], bool]) -> None:
+        """Serve lanes until ``ended`` says so; looks at least once a second."""
+        while not ended():
+            lane = self._get(1.0)
+            if lane is not None and serve_turn(lane, self._here):
+                self.schedule(lane)
 
 
 _default = Dispatcher()

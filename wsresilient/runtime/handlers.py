@@ -16,7 +16,6 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from ..config import check_callable, unknown_name
-from ..core.frames import Payload
 from ..core.metrics import HandlerCounters
 from ..core.redact import Redactor
 from ..errors import ConfigurationError
@@ -28,7 +27,19 @@ logger = logging.getLogger("wsresilient.handlers")
 
 Handler = Callable[..., object]
 
-EVENTS = ("message", "data", "open", "close", "error", "state", "stats", "gap", "unrouted")
+EVENTS = (
+    "message",
+    "data",
+    "open",
+    "close",
+    "error",
+    "state",
+    "stats",
+    "gap",
+    "unrouted",
+    "ping",
+    "pong",
+)
 
 #: Tracebacks logged a minute; beyond it handler errors are only counted.
 TRACEBACKS_PER_MINUTE = 5
@@ -88,7 +99,7 @@ class HandlerSet:
     def __init__(self, owner: str) -> None:
         self._owner = owner
         self._lock = threading.Lock()  # guards the writing of _handlers; tuples are read freely
-        self._handlers: dict[str, tuple[Handler, ...]] = {event: () for event in EVENTS}
+        self._handlers: dict[str, tuple[Handler, ...]] = dict.fromkeys(EVENTS, ())
         self.counters = HandlerCounters()
         self.redact = Redactor()
         self._progress = _Progress()

@@ -32,7 +32,7 @@ class Batch:
     :ivar received_at: wall clock.
     """
 
-    __slots__ = ("count", "generation", "messages", "received_at", "size")
+    __slots__ = ("count", "generation", "messages", "number", "received_at", "size")
 
     def __init__(
         self, messages: list[Payload], size: int, generation: int, received_at: float
@@ -42,6 +42,7 @@ class Batch:
         self.size = size
         self.generation = generation
         self.received_at = received_at
+        self.number = 0  # its place in the lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,9 @@ class Lane:
     :param overflow: "block", "drop_oldest", "drop_newest" or "keep_latest".
     :param serve: is called with each entry, in order, on the serving thread.
     :param on_overflow: is called with the number of messages dropped, on the reader's thread.
-    :param key_of: gives a message's topic for "keep_latest"; without, all are of one topic.
+    :param key_of: gives a message's topic for "keep_latest"; without, all are of one topic. It
+        is the one function that is called while the lock is held, so it must be quick. A
+        message for which it raises is a topic of its own.
     """
 
     def __init__(
@@ -90,16 +93,20 @@ class Lane:
     ) -> None:
         self._max_messages = max_messages
         self._max_bytes = max_bytes
-        self._overflow = overflow
         self.serve = serve
         self._on_overflow = on_overflow
         self._key_of = key_of
-        self._slice = None if overflow == "block" else max(1, min(SLICE, max_messages // 2))
         self._server: LaneServer | None = None
         # Guards all fields below; the condition tells the reader that there is room, and
         # whoever waits for it that the lane is idle.
         self._changed = threading.Condition(threading.Lock())
-        self._entries: deque[Entry] = deque()
+        self._overflow = overflow
+        self._slice = self._slice_for(overflow)
+        self._batches: deque[Batch] = deque()
+        # Each with the number of the batch behind which it stands, so that batches can be
+        # dropped without a look at the events between them.
+        self._events: deque[tuple[int, Event]] = deque()
+        self._number = 0  # of the latest batch
         self._messages = 0  # waiting or being served
         self._bytes = 0
         self._state = IDLE
@@ -141,7 +148,7 @@ class Lane:
     def put_event(self, call: Callable[[], object]) -> None:
         """Add an event behind all that is queued; never waits, is never dropped."""
         with self._changed:
-            self._entries.append(Event(call))
+            self._events.append((self._number, Event(call)))
             state = self._wanted()
         self._call_server(state)
 
@@ -151,7 +158,9 @@ class Lane:
     def _wait_for_room(self) -> None:
         self.held_back_since = monotonic()
         try:
-            self._changed.wait_for(lambda: not self._is_full() or self._discarding)
+            self._changed.wait_for(
+                lambda: not self._is_full() or self._discarding or self._overflow != "block"
+            )
         finally:
             self.held_back_since = None
 
@@ -161,14 +170,18 @@ class Lane:
         if self._overflow == "drop_newest":
             room = 0 if self._is_full() else self._max_messages - self._messages
             dropped = max(0, batch.count - room)
-            del batch.messages[batch.count - dropped :]
-            batch.size -= batch.size * dropped // batch.count
-            batch.count -= dropped
-        self._entries.append(batch)
-        self._messages += batch.count
-        self._bytes += batch.size
-        if self._overflow in ("drop_oldest", "keep_latest"):
-            dropped = self._shrink()
+            if dropped:
+                del batch.messages[batch.count - dropped :]
+                batch.size -= batch.size * dropped // batch.count
+                batch.count -= dropped
+        if batch.count:
+            self._number += 1
+            batch.number = self._number
+            self._batches.append(batch)
+            self._messages += batch.count
+            self._bytes += batch.size
+            if self._overflow in ("drop_oldest", "keep_latest"):
+                dropped = self._shrink()
         return dropped
 
     def _wanted(self) -> str:
@@ -188,19 +201,27 @@ class Lane:
 
     def _shrink(self) -> int:
         """Drop what the policy says until the lane is within its bounds."""
-        if self._messages <= self._max_messages and self._bytes <= self._max_bytes:
-            return 0
-        dropped = self._keep_latest() if self._overflow == "keep_latest" else 0
-        excess = self._messages - self._max_messages
-        for entry in list(self._entries):
-            if excess <= 0 and self._bytes <= self._max_bytes:
-                break
-            if isinstance(entry, Batch):
-                wanted = entry.count if self._bytes > self._max_bytes else min(excess, entry.count)
-                # From the newest batch only what is too many, or nothing would be left.
-                dropped += self._drop_from(entry, wanted)
-                excess -= wanted
+        dropped = 0
+        if self._overflow == "keep_latest" and self._excess(self._batches[0]):
+            dropped = self._keep_latest()
+        while wanted := self._excess(self._batches[0]):
+            oldest = self._batches[0]
+            if len(self._batches) == 1:
+                # The newest message stays, whatever is being served or however large it is.
+                return dropped + self._drop_from(oldest, min(wanted, oldest.count - 1))
+            dropped += self._drop_from(oldest, wanted)
+            if not oldest.count:
+                self._batches.popleft()
         return dropped
+
+    def _excess(self, oldest: Batch) -> int:
+        """How many messages of the oldest batch are too many."""
+        excess = max(0, self._messages - self._max_messages)
+        surplus = self._bytes - self._max_bytes
+        if surplus > 0:
+            # Sizes of single messages are not known; rounded up, so that it gets on.
+            excess = max(excess, -(-surplus * oldest.count // max(1, oldest.size)))
+        return min(excess, oldest.count)
 
     def _drop_from(self, batch: Batch, count: int) -> int:
         share = batch.size * count // max(1, batch.count)
@@ -215,20 +236,29 @@ class Lane:
         """Keep the latest message of each topic, where it stands."""
         seen: set[Hashable] = set()
         dropped = 0
-        for entry in reversed(self._entries):
-            if not isinstance(entry, Batch):
-                continue
+        for batch in reversed(self._batches):
             kept: list[Payload] = []
-            for payload in reversed(entry.messages):
-                key = self._key_of(payload) if self._key_of is not None else None
+            for payload in reversed(batch.messages):
+                key = self._topic(payload)
                 if key not in seen:
                     seen.add(key)
                     kept.append(payload)
-            surplus = entry.count - len(kept)
+            surplus = batch.count - len(kept)
             if surplus:
-                dropped += self._drop_from(entry, surplus)
-                entry.messages = kept[::-1]
+                dropped += self._drop_from(batch, surplus)
+                batch.messages[:] = kept[::-1]
+        self._batches = deque(batch for batch in self._batches if batch.count)
         return dropped
+
+    def _topic(self, payload: Payload) -> Hashable:
+        if self._key_of is None:
+            return None
+        try:
+            key = self._key_of(payload)
+            hash(key)
+        except Exception:
+            return object()
+        return key
 
     # The server's side.
 
@@ -240,20 +270,20 @@ class Lane:
     def take(self) -> Entry | None:
         """Take the next entry; None when there is none, and the lane is out of one's hands."""
         with self._changed:
-            if not self._entries:
+            batches, events = self._batches, self._events
+            if events and (not batches or events[0][0] < batches[0].number):
+                return events.popleft()[1]
+            if not batches:
                 self._state = IDLE
                 self._changed.notify_all()
                 return None
-            entry = self._entries[0]
-            if isinstance(entry, Batch):
-                if self._slice is not None and entry.count > self._slice:
-                    entry = self._sliced(entry, self._slice)
-                else:
-                    self._entries.popleft()
-                self._current = entry
+            batch = batches[0]
+            if self._slice is not None and batch.count > self._slice:
+                batch = self._sliced(batch, self._slice)
             else:
-                self._entries.popleft()
-            return entry
+                batches.popleft()
+            self._current = batch
+            return batch
 
     def _sliced(self, batch: Batch, count: int) -> Batch:
         share = batch.size * count // batch.count
@@ -280,7 +310,7 @@ class Lane:
         :returns: whether it has to be scheduled again.
         """
         with self._changed:
-            self._state = WAITING if self._entries else IDLE
+            self._state = WAITING if self._batches or self._events else IDLE
             if self._state == IDLE:
                 self._changed.notify_all()
             return self._state == WAITING
@@ -288,17 +318,22 @@ class Lane:
     # From any thread.
 
     def set_overflow(self, overflow: str) -> None:
-        """Change the policy."""
+        """Change the policy; a reader that waits for room goes by the new one."""
         with self._changed:
             self._overflow = overflow
+            self._slice = self._slice_for(overflow)
+            self._changed.notify_all()
+
+    def _slice_for(self, overflow: str) -> int | None:
+        return None if overflow == "block" else max(1, min(SLICE, self._max_messages // 2))
 
     def discard(self) -> None:
         """Drop all messages, now and from now on, even of the batch that is being served."""
         with self._changed:
             self._discarding = True
-            for entry in self._entries:
-                if isinstance(entry, Batch):
-                    self._drop_from(entry, entry.count)
+            self._messages -= sum(batch.count for batch in self._batches)
+            self._bytes -= sum(batch.size for batch in self._batches)
+            self._batches.clear()
             if self._current is not None:
                 # Ends the loop over it, behind the handler call that is running.
                 self._current.messages.clear()

@@ -1,4 +1,4 @@
-"""From a URL to a connected stream: name, TCP and TLS under one deadline.
+"""From a URL to a connected stream: name, TCP, proxy and TLS under one deadline.
 
 All addresses of a name are tried side by side (RFC 8305), so that a black-holed first one
 hides no good second. Every wait ends when the waker is woken, so an attempt can be given up
@@ -17,6 +17,7 @@ import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ..core.proxies import ProxyURL
 from ..core.urls import WebSocketURL
 from ..errors import (
     CertificateError,
@@ -29,6 +30,7 @@ from ..errors import (
 )
 from .clock import monotonic
 from .threads import spawn
+from .tunnel import build_tunnel
 from .wire import READ, WRITE, PlainStream, Stream, TLSStream, Waker, new_selector, wait
 
 __all__ = ["InterruptedOpenError", "Opened", "default_ssl_context", "open_stream"]
@@ -65,6 +67,7 @@ def default_ssl_context() -> ssl.SSLContext:
 def open_stream(
     url: WebSocketURL,
     *,
+    proxy: ProxyURL | None,
     ssl_context: ssl.SSLContext | None,
     deadline: float,
     waker: Waker,
@@ -72,6 +75,7 @@ def open_stream(
 ) -> Opened:
     """Open a stream to the host of a URL.
 
+    :param proxy: to go through, or None.
     :param ssl_context: None takes :func:`default_ssl_context`; used for wss only.
     :param deadline: monotonic time, for all of it.
     :param waker: gives the attempt up when woken.
@@ -80,10 +84,13 @@ def open_stream(
     :raises ConnectError: or one of its subclasses: it could not be opened.
     :raises InterruptedOpenError: the waker was woken.
     """
-    addresses = resolve(url.host, url.port, deadline=deadline, waker=waker)
+    target = (url.host, url.port) if proxy is None else (proxy.host, proxy.port)
+    addresses = resolve(*target, deadline=deadline, waker=waker)
     raw, address = connect_any(addresses, deadline=deadline, waker=waker)
     try:
         _set_options(raw, user_timeout)
+        if proxy is not None:
+            _go_through(raw, proxy, url, deadline=deadline, waker=waker)
         stream: Stream
         if url.secure:
             stream = _start_tls(raw, url.host, ssl_context, deadline=deadline, waker=waker)
@@ -93,6 +100,25 @@ def open_stream(
         raw.close()
         raise
     return Opened(stream, address)
+
+
+def _go_through(
+    raw: socket.socket, proxy: ProxyURL, url: WebSocketURL, *, deadline: float, waker: Waker
+) -> None:
+    host = url.host
+    if not proxy.resolves_names:
+        wanted = socket.AF_INET if proxy.scheme == "socks4" else socket.AF_UNSPEC
+        found = resolve(url.host, url.port, deadline=deadline, waker=waker)
+        usable = [address for family, address in found if wanted in (socket.AF_UNSPEC, family)]
+        if not usable:
+            raise NameResolutionError(
+                f"{url.host!r} has no IPv4 address, and SOCKS4 knows no other"
+            )
+        host = str(usable[0][0])
+    try:
+        build_tunnel(raw, proxy, host, url.port, deadline=deadline, waker=waker)
+    except TimeoutError:
+        raise _late(deadline, f"no tunnel through proxy {proxy.shown}") from None
 
 
 def _set_options(raw: socket.socket, user_timeout: float) -> None:
@@ -136,7 +162,7 @@ def _lookup_in_thread(host: str, port: int, *, deadline: float, waker: Waker) ->
     try:
         spawn(look_up, name="wsr-resolve")
         if not wait(answered, READ, waker, deadline):
-            raise _late(waker, deadline, f"no address of {host} was found")
+            raise _late(deadline, f"no address of {host} was found")
     finally:
         answered.close()
     result = answer[0]
@@ -259,7 +285,7 @@ def _start_tls(
     deadline: float,
     waker: Waker,
 ) -> TLSStream:
-    with _translated_tls_errors(host, waker, deadline):
+    with _translated_tls_errors(host, deadline):
         context = ssl_context if ssl_context is not None else default_ssl_context()
         stream = TLSStream(raw, context, server_hostname=host)
         stream.handshake(deadline=deadline, waker=waker)
@@ -267,7 +293,7 @@ def _start_tls(
 
 
 @contextlib.contextmanager
-def _translated_tls_errors(host: str, waker: Waker, deadline: float) -> Iterator[None]:
+def _translated_tls_errors(host: str, deadline: float) -> Iterator[None]:
     try:
         yield
     except ssl.SSLCertVerificationError as error:
@@ -279,12 +305,12 @@ def _translated_tls_errors(host: str, waker: Waker, deadline: float) -> Iterator
     except ssl.SSLError as error:
         raise TLSError(f"no TLS with {host}: {describe(error)}") from error
     except TimeoutError:
-        raise _late(waker, deadline, f"no TLS with {host}") from None
+        raise _late(deadline, f"no TLS with {host}") from None
     except OSError as error:
         raise TLSError(f"no TLS with {host}: {describe(error)}") from error
 
 
-def _late(waker: Waker, deadline: float, what: str) -> WSResilientError:
+def _late(deadline: float, what: str) -> WSResilientError:
     """Tell apart the two reasons for which a wait ends without an answer."""
     if monotonic() >= deadline:
         return OpenTimeoutError(f"{what} within open_timeout")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +14,11 @@ from ..core.backoff import ReconnectPolicy
 from ..core.endpoints import parse_urls
 from ..core.failure import Failure
 from ..core.handshake import check_headers, check_subprotocols
+from ..core.proxies import DIRECT, ProxyURL, choose_proxy, parse_proxy
 from ..core.redact import Redactor
 from ..core.urls import WebSocketURL
 from ..errors import ConfigurationError
+from .tunnel import check_available
 
 __all__ = ["ConnectionOptions"]
 
@@ -37,6 +40,7 @@ class ConnectionOptions:
     :ivar url: str, sequence of str, or a callable returning either.
     :ivar headers: mapping, or a callable returning one, or None.
     :ivar subprotocols: offered ones.
+    :ivar proxy: URL, "direct", or None: what the environment says.
     :ivar ssl_context: None takes the system's certificates.
     :ivar policy: when to try again.
     :ivar classify: the user's last word on a failure, or None.
@@ -45,6 +49,7 @@ class ConnectionOptions:
     url: Any = field(repr=False)
     headers: Any = field(default=None, repr=False)
     subprotocols: tuple[str, ...] = ()
+    proxy: str | None = field(default=None, repr=False)
     ssl_context: ssl.SSLContext | None = None
     policy: ReconnectPolicy = field(default_factory=ReconnectPolicy)
     classify: Callable[[Failure], Failure] | None = None
@@ -56,6 +61,7 @@ class ConnectionOptions:
         url: Any,
         headers: Any,
         subprotocols: Iterable[str] | None,
+        proxy: Any,
         ssl_context: Any,
         reconnect: Any,
         classify: Any,
@@ -70,17 +76,21 @@ class ConnectionOptions:
             check_headers(headers)
         if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
             raise ConfigurationError(
-                f"ssl_context is a {type(ssl_context).__name__}; allowed: an ssl.SSLContext, or None"
+                f"ssl_context is a {type(ssl_context).__name__}; allowed: an SSLContext, or None"
             )
         if reconnect is not None and not isinstance(reconnect, ReconnectPolicy):
             raise ConfigurationError(
                 f"reconnect is {reconnect!r:.60}; allowed: a ReconnectPolicy, or None"
             )
+        if proxy is not None and proxy != DIRECT:
+            parse_proxy(proxy)
+            check_available()
         check_callable("classify", classify)
         return cls(
             url=url,
             headers=headers,
             subprotocols=check_subprotocols(subprotocols),
+            proxy=proxy,
             ssl_context=ssl_context,
             policy=reconnect or ReconnectPolicy(),
             classify=classify,
@@ -98,7 +108,7 @@ class ConnectionOptions:
         """
         return parse_urls(self.url() if callable(self.url) else self.url)
 
-    def headers_for(self, url: WebSocketURL) -> dict[str, str]:
+    def headers_for(self, url: WebSocketURL) -> dict[str, str | None]:
         """Ask for the headers of the next attempt; calls the user's function, if there is one.
 
         :raises ConfigurationError: what it gave cannot be sent.
@@ -111,6 +121,16 @@ class ConnectionOptions:
             headers["User-Agent"] = USER_AGENT
         return headers
 
+    def proxy_for(self, url: WebSocketURL) -> ProxyURL | None:
+        """Choose the proxy of the next attempt.
+
+        :raises ConfigurationError: the environment names none that can be used.
+        """
+        proxy = choose_proxy(url, self.proxy, os.environ)
+        if proxy is not None:
+            check_available()
+        return proxy
+
     def default_name(self) -> str:
         """Host and path of the first URL; a URL that is not known yet has neither."""
         if callable(self.url):
@@ -122,7 +142,11 @@ class ConnectionOptions:
         return "" if callable(self.url) else parse_urls(self.url)[0].shown
 
 
-def redactor(urls: Iterable[WebSocketURL], headers: dict[str, str]) -> Redactor:
+def redactor(
+    urls: Iterable[WebSocketURL], headers: Mapping[str, str | None], proxy: ProxyURL | None
+) -> Redactor:
     """Make what hides the secrets of one attempt."""
     secrets = [secret for url in urls for secret in url.secrets]
+    if proxy is not None:
+        secrets += proxy.secrets
     return Redactor(secrets).with_headers(headers)

@@ -22,7 +22,7 @@ from ..core.handshake import (
     refusal,
     request_key,
 )
-from ..core.redact import Redactor
+from ..core.redact import Redactor, shorten
 from ..errors import ConnectError, HandshakeError, OpenTimeoutError, describe
 from .clock import monotonic, wall_clock
 from .opener import InterruptedOpenError
@@ -124,18 +124,22 @@ class PreparedSocket:
         received = b""
         while HEAD_END not in received:
             if len(received) > MAX_HEAD:
-                raise HandshakeError(f"the server's answer has more than {MAX_HEAD} bytes of headers")
+                raise HandshakeError(
+                    f"the server's answer has more than {MAX_HEAD} bytes of headers"
+                )
             # The end may lie across two pieces, so the whole is searched; it is small.
             received += self._receive("the server did not answer the handshake")
         stop = received.index(HEAD_END) + len(HEAD_END)
         if stop > MAX_HEAD:
             raise HandshakeError(f"the server's answer has more than {MAX_HEAD} bytes of headers")
-        head = parse_head(received[:stop])
+        head = parse_head(received[:stop], redact=self._redact)
         if head.status != 101:
             body = self._read_body(head, received[stop:])
             raise refusal(head, body, redact=self._redact, now=wall_clock())
         key = request_key(self._request)
-        self.subprotocol = check_upgrade(head, key=key, subprotocols=self._subprotocols)
+        self.subprotocol = check_upgrade(
+            head, key=key, redact=self._redact, subprotocols=self._subprotocols
+        )
         self.deflate = self._negotiated(head)
         self._leftover = received[stop:]
         self.head = head
@@ -145,7 +149,8 @@ class PreparedSocket:
         extensions = head.headers.get("sec-websocket-extensions")
         if extensions and not self._compression:
             raise HandshakeError(
-                f"the server uses extensions that were not offered: {extensions[:80]!r}",
+                "the server uses extensions that were not offered: "
+                f"{shorten(self._redact(extensions), 80)!r}",
                 status=head.status,
             )
         return negotiate(extensions)

@@ -119,7 +119,9 @@ class Supervisor:
             self._hurry = attempt is None
             self._status.changed.notify_all()
         if attempt is not None and attempt.is_open:
-            reason = Failure(FailureKind.REQUESTED, f"reconnect: {text}", is_error=False)
+            reason = Failure(
+                FailureKind.REQUESTED, f"reconnect() was called: {text}", is_error=False
+            )
             attempt.interrupt(reason, graceful=True)
 
     def is_own_thread(self) -> bool:
@@ -148,18 +150,21 @@ class Supervisor:
             self._status.changed.notify_all()
 
     def _supervise(self) -> None:
-        while self.stopping is None:
+        while not self._is_stopping():
             failure = self._attempt()
-            if self.stopping is not None:
+            if self._is_stopping():
                 break
             delay = self._after(failure)
             if delay is None:
                 return
             self._pause(delay)
-        assert self.stopping is not None
+        reason = self.stopping.text if self.stopping is not None else "stopped"
         if self._status.state is not ConnectionState.DISCONNECTED:
-            self._advance(ConnectionState.DISCONNECTED, self.stopping.text)
-        logger.info("%s: stopped: %s", self._status.name, self.stopping.text)
+            self._advance(ConnectionState.DISCONNECTED, reason)
+        logger.info("%s: stopped: %s", self._status.name, reason)
+
+    def _is_stopping(self) -> bool:
+        return self.stopping is not None
 
     def _advance(self, new: ConnectionState, message: str) -> None:
         self.delivery.emit("state", self._status.advance(new, message))
@@ -212,12 +217,14 @@ class Supervisor:
         url = self._endpoints.choose(urls)
         headers = self._options.headers_for(url)
         self._status.url = self._status.endpoint = url.shown
-        redact = redactor(urls, headers)
+        proxy = self._options.proxy_for(url)
+        redact = redactor(urls, headers, proxy)
         self._handlers.redact = redact
         return AttemptRequest(
             url=url,
             headers=headers,
             subprotocols=self._options.subprotocols,
+            proxy=proxy,
             ssl_context=self._options.ssl_context,
             redact=redact,
         )
@@ -227,20 +234,27 @@ class Supervisor:
         if failure.planned or self._options.classify is None:
             return failure
         try:
-            judged = self._options.classify(failure)
+            judged: object = self._options.classify(failure)
         except Exception:
             logger.exception("%s: the classify handler raised; ignored", self._status.name)
             return failure
-        return judged if isinstance(judged, Failure) else failure
+        if not isinstance(judged, Failure):
+            logger.error(
+                "%s: the classify handler gave a %s instead of a Failure; ignored",
+                self._status.name,
+                type(judged).__name__,
+            )
+            return failure
+        return judged
 
     def _close_books(self, attempt: Attempt | None, failure: Failure) -> None:
         """Count and tell the end of an attempt: on_error, then on_close."""
-        status, opened = self._status, attempt is not None and attempt.opened_at is not None
+        status = self._status
+        opened_at = attempt.opened_at if attempt is not None else None
         if attempt is not None:
             status.counters.bytes_received += attempt.bytes_received
-        if opened:
-            assert attempt is not None and attempt.opened_at is not None
-            self._note_uptime(monotonic() - attempt.opened_at)
+        if opened_at is not None:
+            self._note_uptime(monotonic() - opened_at)
         elif not failure.planned:
             status.counters.failures += 1
         status.connected_at = status.connected_wall = None
@@ -249,7 +263,7 @@ class Supervisor:
             status.counters.errors += 1
             status.last_error = failure.text
             self.delivery.emit("error", failure.error or ConnectionFailedError(failure.text))
-        if opened and attempt is not None:
+        if attempt is not None and attempt.opened_at is not None:
             reason = attempt.close_reason or (failure.text if attempt.close_code is None else "")
             self.delivery.emit("close", attempt.close_code, reason)
 
@@ -258,7 +272,7 @@ class Supervisor:
         status = self._status
         if failure.planned:
             self._advance(ConnectionState.RECONNECTING, failure.text)
-            logger.info("%s: %s: %s; reconnecting now", status.name, failure.kind, failure.text)
+            logger.info("%s: %s; reconnecting now", status.name, failure.text)
             return 0.0
         pause_due = self._endpoints.failed(self._url_count)
         step = self._history.failed(failure, now=monotonic(), pause_due=pause_due)
@@ -340,6 +354,10 @@ class Supervisor:
         counters.last_message_at = monotonic()
         self.delivery.deliver(messages, size, self._status.generation)
 
+    def control(self, event: str, payload: bytes) -> None:
+        """See :class:`wsresilient.runtime.transport.AttemptHooks`."""
+        self.delivery.emit(event, payload)
+
     def tick(self, now: float) -> None:
         """See :class:`wsresilient.runtime.transport.AttemptHooks`."""
         status = self._status
@@ -364,9 +382,7 @@ class Supervisor:
             if message is None:
                 return
             try:
-                attempt.send(
-                    message.payload, text=message.text, timeout=self._config.send_timeout
-                )
+                attempt.send(message.payload, text=message.text, timeout=self._config.send_timeout)
             except GateClosedError:
                 with changed:
                     self._outbox.put_back(message)
@@ -383,7 +399,10 @@ class Supervisor:
             self._watch_attempt(attempt, now)
         slow = self._handlers.find_slow_call(config.slow_handler_after, now)
         if slow is not None:
-            text = f"slow handler for {slow.event!r}: {slow.seconds:.1f} s and not back; it stands in {slow.where}"
+            text = (
+                f"slow handler for {slow.event!r}: {slow.seconds:.1f} s and not back; "
+                f"it stands in {slow.where}"
+            )
             self.delivery.note(lambda: logger.warning("%s: %s", status.name, text))
         if config.stats_interval and now >= self._next_stats:
             self._next_stats = now + config.stats_interval

@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import websocket
 from websocket import ABNF
@@ -23,6 +23,7 @@ from ..core.closing import ClosedByUs, close_text, eof_error, protocol_close_rea
 from ..core.deflate import MessageDeflater, MessageInflater, offer
 from ..core.failure import Failure, classify
 from ..core.frames import CLOSE, PING, ControlFrame, FrameParser, Payload
+from ..core.proxies import ProxyURL
 from ..core.redact import Redactor, shorten
 from ..core.urls import WebSocketURL
 from ..errors import (
@@ -53,7 +54,7 @@ LINGER = 1.0
 _ours = threading.local()
 
 
-def _not_ours(record: logging.LogRecord) -> bool:
+def _not_ours(_record: logging.LogRecord) -> bool:
     """Let websocket-client log for others in this process, but not for our connections.
 
     Its lines repeat headers and bodies with their secrets; ours say the same without.
@@ -73,15 +74,17 @@ class AttemptRequest:
     """What one attempt needs to know; made anew for each.
 
     :ivar url: where to.
-    :ivar headers: additional ones for the handshake.
+    :ivar headers: additional ones for the handshake; None suppresses one.
     :ivar subprotocols: offered ones.
+    :ivar proxy: to go through, or None.
     :ivar ssl_context: None takes the system's certificates.
     :ivar redact: hides this attempt's secrets.
     """
 
     url: WebSocketURL
-    headers: Mapping[str, str]
+    headers: Mapping[str, str | None]
     subprotocols: Sequence[str]
+    proxy: ProxyURL | None
     ssl_context: Any
     redact: Redactor
 
@@ -94,6 +97,9 @@ class AttemptHooks(Protocol):
 
     def deliver(self, messages: list[Payload], size: int) -> None:
         """Complete messages of one read; ``size`` is how many bytes that read had."""
+
+    def control(self, event: str, payload: bytes) -> None:
+        """A "ping" (answered already) or a "pong"."""
 
     def tick(self, now: float) -> None:
         """About once a second, and whenever the waker was woken."""
@@ -312,6 +318,7 @@ class Attempt:
         request, config = self._request, self._config
         opened = open_stream(
             request.url,
+            proxy=request.proxy,
             ssl_context=request.ssl_context,
             deadline=self.deadline,
             waker=self._waker,
@@ -335,7 +342,7 @@ class Attempt:
         lines = [
             f"{name}: {value}"
             for name, value in request.headers.items()
-            if name.lower() not in ("host", "origin")
+            if value is not None and name.lower() not in ("host", "origin")
         ]
         if request.subprotocols:
             lines.append(f"Sec-WebSocket-Protocol: {', '.join(request.subprotocols)}")
@@ -345,17 +352,19 @@ class Attempt:
             request.url.location,
             header=lines,
             on_open=self._on_open,
+            on_ping=self._on_ping,
             on_pong=self._on_pong,
             on_error=self._on_error,
-            socket=self._socket,
+            socket=cast("Any", self._socket),  # it has the methods that are called
         )
         self._app.attempt = self
         self._app.run_forever(
             ping_interval=config.ping_interval,
             ping_timeout=config.ping_timeout if config.ping_interval else None,
             skip_utf8_validation=True,
-            host=headers.get("host", request.url.host_header),
+            host=headers.get("host") or request.url.host_header,
             origin=headers.get("origin", request.url.origin),
+            suppress_origin="origin" in headers and headers["origin"] is None,
         )
 
     def _on_error(self, _app: Any, error: Exception) -> None:
@@ -375,10 +384,14 @@ class Attempt:
             self._can_send = self.recorded is None
         self._hooks.opened()
 
-    def _on_pong(self, _app: Any, _payload: bytes) -> None:
+    def _on_ping(self, _app: Any, payload: bytes) -> None:
+        self._hooks.control("ping", payload)
+
+    def _on_pong(self, _app: Any, payload: bytes) -> None:
         if self._pings:
             self.ping_rtt = monotonic() - self._pings[-1]
             self._pings.clear()
+        self._hooks.control("pong", payload)
 
     def read_until_end(self, read_callback: Callable[[], bool]) -> None:
         """Read until the connection ends; always ends with an exception or by our close.
@@ -421,7 +434,9 @@ class Attempt:
                     self._check_closing(now)
                     self._hooks.tick(now)
                     next_tick = now + TICK
-                if len(chunk) < BUSY:
+                busy = len(chunk) >= BUSY
+                chunk = b""  # before the next read, which then gets the same warm memory
+                if not busy:
                     ready = selector.select(self._patience(monotonic()))
                     if any(key.fileobj is self._waker for key, _ in ready):
                         self._waker.drain()
@@ -429,15 +444,13 @@ class Attempt:
                     elif not ready:
                         self._check_ping(monotonic())
                         next_tick = 0.0
-                        chunk = b""
                         continue
                 try:
                     chunk = receive(READ_SIZE)
                 except WouldBlock:
-                    chunk = b""
-                else:
-                    if not chunk:
-                        raise eof_error(self._parser)
+                    continue
+                if not chunk:
+                    raise eof_error(self._parser)
 
     def _take(self, chunk: bytes, read_callback: Callable[[], bool]) -> None:
         """Parse what was read; messages and control frames keep their order."""
@@ -568,4 +581,3 @@ class Attempt:
         if isinstance(error, OSError):
             lost.__cause__ = error
         return lost
-

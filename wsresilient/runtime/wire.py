@@ -21,7 +21,7 @@ from .clock import monotonic
 __all__ = ["READ_SIZE", "PlainStream", "Stream", "TLSStream", "Waker", "WouldBlock", "wait"]
 
 #: Bytes asked for at a time: many frames a system call, and still inside the cache.
-READ_SIZE = 128 * 1024
+READ_SIZE = 256 * 1024
 
 WouldBlock = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -110,7 +110,7 @@ class Stream(Protocol):
     raw: socket.socket
 
     def receive(self, size: int) -> bytes:
-        """Return what is there, b"" at the end of the stream; raise one of WouldBlock if nothing."""
+        """Return what is there, b"" at the end; raise one of WouldBlock if there is nothing."""
 
     def send(self, data: bytes, *, deadline: float, waker: Waker | None = None) -> None:
         """Send everything, or raise SendTimeoutError."""

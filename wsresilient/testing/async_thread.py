@@ -58,7 +58,8 @@ class AsyncThread:
         with self._lock:
             if self._loop is not None:
                 raise ConfigurationError(f"{self.name} is already started")
-            loop = self._loop = asyncio.new_event_loop()
+            # Not the default: Windows' has no add_reader.
+            loop = self._loop = asyncio.SelectorEventLoop()
             self._is_stopping = False
             thread = self._thread = spawn(lambda: self._run(loop, begun), name=self.name)
         try:

@@ -122,7 +122,7 @@ class FakeExchange:
         self._thread.stop()
 
     def __enter__(self) -> FakeExchange:
-        return self.start()
+        return self if self._thread.is_running else self.start()
 
     def __exit__(
         self,
@@ -264,7 +264,7 @@ class FakeExchange:
 
         :raises OSError: the port cannot be had.
         """
-        self._thread.submit(self._server.accept).result(_RESTART_TIMEOUT)
+        self._call(self._server.accept)
 
     def restart(self, downtime: float = 0.5, *, code: int | None = 1012, wait: bool = True) -> None:
         """End every connection, refuse new ones for a while, then listen on the same port.

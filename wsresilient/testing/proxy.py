@@ -98,7 +98,7 @@ class FaultProxy:
         self._relay.stop()
 
     def __enter__(self) -> FaultProxy:
-        return self.start()
+        return self if self._relay.loop.is_running else self.start()
 
     def __exit__(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 import time
 from collections import deque
@@ -77,7 +78,9 @@ class ExchangeServer:
         self.messages_to_lose: dict[str | None, int | None] = {}
         self._ssl_context = ssl_context
         self._max_unsent = max_unsent
-        self._listener: asyncio.Server | None = None
+        self._is_running = False
+        self._listener: socket.socket | None = None
+        self._handshaking: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._peer_count = 0
 
@@ -85,14 +88,16 @@ class ExchangeServer:
 
     async def begin(self) -> None:
         """Listen, and let the market begin."""
-        await self.accept()
+        self._is_running = True
+        self.accept()
         self._tick()
 
     async def end(self) -> None:
         """Close everything, at first politely."""
+        self._is_running = False
         if self._timer is not None:
             self._timer.cancel()
-        self._close_listener()
+        self.refuse()
         self.port.close()
         self.close_all(1001, "")
         await self._wait_for_peers(_END_TIMEOUT)
@@ -104,19 +109,17 @@ class ExchangeServer:
         while self.peers and time.monotonic() < deadline:
             await asyncio.sleep(0.005)
 
-    async def accept(self) -> None:
-        """Accept connections."""
-        if self._listener is None:
-            listener = self.port.listen()
-            loop = asyncio.get_running_loop()
-            self._listener = await loop.create_server(
-                self._make_peer, sock=listener, ssl=self._ssl_context
-            )
+    def accept(self) -> None:
+        """Accept connections, unless the loop has ended or not begun."""
+        if self._listener is None and self._is_running:
+            self._listener = self.port.listen()
+            asyncio.get_running_loop().add_reader(self._listener, self._on_connect)
 
     def refuse(self) -> None:
         """Refuse connections and keep the port."""
         if self._listener is not None:
-            self._close_listener()
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener = None
             self.port.refuse()
 
     def go_down(self, code: int | None) -> None:
@@ -128,22 +131,42 @@ class ExchangeServer:
             self.close_all(code, "")
 
     async def come_up(self, downtime: float) -> None:
-        """Accept connections again after so many seconds."""
+        """Accept connections after so many seconds."""
         await asyncio.sleep(downtime)
         try:
-            await self.accept()
+            self.accept()
         except OSError:
             logger.exception("the exchange cannot listen again")
             raise
 
-    def _close_listener(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+    # Not asyncio's own server: that needs a turn of the loop to begin to listen, so a method that
+    # has returned would not have happened yet, and it does not give up TLS handshakes.
 
-    def _make_peer(self) -> Peer:
+    def _on_connect(self) -> None:
+        if self._listener is None:
+            return
+        try:
+            sock, _ = self._listener.accept()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            logger.warning("the exchange cannot accept a connection: %r", error)
+            return
+        sock.setblocking(False)
+        task = asyncio.get_running_loop().create_task(self._admit(sock))
+        self._handshaking.add(task)
+        task.add_done_callback(self._handshaking.discard)
+
+    async def _admit(self, sock: socket.socket) -> None:
         self._peer_count += 1
-        return Peer(self, self._peer_count)
+        number = self._peer_count
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(
+                lambda: Peer(self, number), sock, ssl=self._ssl_context
+            )
+        except OSError as error:
+            logger.info("connection %d failed in its TLS handshake: %r", number, error)
 
     # What peers call.
 
@@ -309,6 +332,8 @@ class ExchangeServer:
     def abort_all(self) -> int:
         """Reset everything, half-done handshakes too; return how many were open."""
         count = len(self.open_peers())
+        for task in self._handshaking:
+            task.cancel()
         for peer in list(self.peers):
             peer.abort()
             self._drop(peer, list(peer.topics))

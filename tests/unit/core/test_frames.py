@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 import tracemalloc
 import zlib
@@ -98,7 +99,7 @@ def test_64_bit_lengths(size: int) -> None:
     "text", ["", "ascii", "Grüße", "é" * 70, "日本語", "💸\U0010ffff", "\x00\x7f\x80\u07ff\u0800"]
 )
 def test_texts_are_decoded(max_size: int, cut: bool, text: str) -> None:
-    # The first frame decides whether the chunk is decoded in one go: try it before and behind.
+    # A text comes first, behind another message, and behind a control frame.
     for stream, expected in (
         (frame(TEXT, text.encode()) + frame(BINARY, b"\xff"), [text, b"\xff"]),
         (frame(BINARY, b"\xff") + frame(TEXT, text.encode()), [b"\xff", text]),
@@ -210,11 +211,15 @@ def test_close_codes_that_may_be_sent(code: int) -> None:
     assert (close.opcode, close.close_code, close.close_reason) == (CLOSE, code, "auf \u00fc")
 
 
-def test_a_close_without_a_code() -> None:
-    [close] = feed(parser(), frame(CLOSE))
+# The last two: found by fuzzing, and only a close frame has a code and a reason.
+@pytest.mark.parametrize(
+    "data", [frame(CLOSE), frame(PING, b"a\xff\x80"), frame(PONG, b"\x03\xe8")]
+)
+def test_a_control_frame_without_a_close_code(data: bytes) -> None:
+    [control] = feed(parser(), data)
 
-    assert isinstance(close, ControlFrame)
-    assert (close.close_code, close.close_reason) == (None, "")
+    assert isinstance(control, ControlFrame)
+    assert (control.close_code, control.close_reason) == (None, "")
 
 
 @pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 2000, 2999, 5000, 65_535])
@@ -286,7 +291,7 @@ def test_messages_before_a_failure_are_given_and_nothing_after_it(max_size: int)
 # -- limits ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("max_size", [10, 125, 126, 65_535, 65_536, 100_000])
+@pytest.mark.parametrize("max_size", [10, 125, 126, 1000, 65_535, 65_536, 100_000])
 def test_max_size_itself_is_allowed_and_one_byte_more_is_not(max_size: int) -> None:
     for opcode, expected in ((TEXT, "x" * max_size), (BINARY, b"x" * max_size)):
         fits = b"x" * max_size
@@ -322,7 +327,7 @@ def test_a_length_is_refused_before_anything_is_buffered(inflate: bool, bits: in
 def test_the_number_of_fragments_is_bounded() -> None:
     lane = FrameParser(max_size=1000, max_fragments=3)
     three = frame(TEXT, fin=False) + frame(CONTINUATION, fin=False) + frame(CONTINUATION)
-    assert feed(lane, three) == [""]
+    assert feed(lane, three + three) == ["", ""]
     error = refusal(lane, three[:4], frame(CONTINUATION, fin=False) + frame(CONTINUATION))
 
     assert isinstance(error, MessageTooBigError)
@@ -405,6 +410,18 @@ def test_only_the_first_fragment_says_that_a_message_is_compressed() -> None:
 
     for wrong in (frame(CONTINUATION, data[9:], bits=0x40), frame(PING, bits=0x40)):
         assert refusal(parser(inflate=True), begin + wrong).close_code == 1002
+
+
+@SIZES
+@pytest.mark.parametrize("size", [90, 110, 130, 16_300, 16_400, 65_500, 65_600])
+def test_compressed_frames_of_every_length(max_size: int, size: int) -> None:
+    data = random.Random(size).randbytes(size)  # does not shrink
+    stream = frame(BINARY, compressed(data), bits=0x40) + frame(TEXT, b"next")
+    lane = parser(max(max_size, size), inflate=True)
+
+    assert feed(lane, stream) == [data, "next"]
+    for wrong in (b"\xc1\x7e\x00\x02ab", b"\xc1\x7f" + (9).to_bytes(8, "big")):
+        assert "shortest form" in str(refusal(parser(max_size, inflate=True), wrong))
 
 
 @SIZES

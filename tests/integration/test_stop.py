@@ -1,0 +1,441 @@
+"""stop() in every phase: within its bound, with no thread and no socket left."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from wsresilient import ResilientWebSocket
+
+from .clients import SLOW_RETRY, Seen, library_threads, quick, running
+from .servers import (
+    LOCALHOST,
+    PATIENCE,
+    TEXT,
+    Behaviour,
+    Peer,
+    frame,
+    free_port,
+    raw_server,
+    serve_nothing,
+    wait_until,
+)
+
+CLOSE_TIMEOUT = 0.5
+#: What API.md promises.
+BOUND = CLOSE_TIMEOUT + 2.0
+
+
+def stop_in_time(ws: ResilientWebSocket) -> None:
+    """Stop; and nothing of it may be left at the moment at which that returns."""
+    started = time.monotonic()
+    assert ws.stop()
+    assert time.monotonic() - started < BOUND
+    assert library_threads() == []
+    assert ws.state == "disconnected"
+    assert not ws.is_running
+
+
+@contextlib.contextmanager
+def started(url: str, **settings: object) -> Iterator[tuple[ResilientWebSocket, Seen]]:
+    seen = Seen()
+    ws = quick(url, **{"close_timeout": CLOSE_TIMEOUT, **seen.handlers(), **settings}).start()
+    try:
+        yield ws, seen
+    finally:
+        ws.stop(PATIENCE)
+
+
+# Opening.
+
+
+def test_while_the_name_is_being_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+    original = socket.getaddrinfo
+
+    def resolver(host: str, *args: object, **options: object) -> object:
+        if host != "slow.test" or options.get("flags"):
+            return original(host, *args, **options)  # type: ignore[arg-type]
+        asked.set()
+        go_on.wait(PATIENCE)
+        raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    with started("ws://slow.test/") as (ws, seen):
+        assert asked.wait(PATIENCE)
+        before = time.monotonic()
+        assert ws.stop()
+        assert time.monotonic() - before < BOUND
+        # The system's resolver cannot be interrupted; its thread is left to itself.
+        assert library_threads() == ["wsr-resolve"]
+        assert seen.errors == []
+        go_on.set()
+        wait_until(lambda: library_threads() == [])
+
+
+def test_while_tcp_connects_to_a_black_hole() -> None:
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server((LOCALHOST, 0), backlog=0))
+        address = listener.getsockname()
+        for _ in range(3):  # fill the backlog
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(address)
+        with started(f"ws://{LOCALHOST}:{address[1]}") as (ws, seen):
+            wait_until(lambda: ws.state == "connecting")
+            stop_in_time(ws)
+            assert seen.errors == []
+
+
+def test_while_the_tls_handshake_stalls() -> None:
+    with raw_server(Peer.ignore, handshake=False) as server:
+        with started(server.url.replace("ws://", "wss://")) as (ws, _):
+            server.wait_for(1)
+            stop_in_time(ws)
+
+
+def drip(peer: Peer) -> None:
+    peer.read_request()
+    for byte in b"HTTP/1.1 101 Switching Protocols\r\nX-Long: " + b"y" * 10_000:
+        peer.sock.sendall(bytes([byte]))
+        if peer.leaving.wait(0.02):
+            return
+
+
+def withheld_body(peer: Peer) -> None:
+    peer.read_request()
+    peer.sock.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 1000\r\n\r\nbe")
+    peer.ignore()
+
+
+@pytest.mark.parametrize("behave", [Peer.ignore, drip, withheld_body], ids=lambda b: b.__name__)
+def test_while_the_http_handshake_stalls_or_drips(behave: Behaviour) -> None:
+    with raw_server(behave, handshake=False) as server, started(server.url) as (ws, seen):
+        server.wait_for(1)
+        stop_in_time(ws)
+        assert seen.opens == []
+        assert seen.closes == []
+        server.peers[0].leaving.set()
+
+
+def test_while_it_waits_for_the_next_attempt() -> None:
+    with started(f"ws://{LOCALHOST}:{free_port()}", reconnect=SLOW_RETRY) as (ws, seen):
+        seen.wait_for_errors(1)
+        wait_until(lambda: ws.state == "reconnecting")
+        stop_in_time(ws)
+
+
+def test_right_after_the_start() -> None:
+    with raw_server(serve_nothing) as server:
+        for _ in range(20):
+            with started(server.url) as (ws, _):
+                stop_in_time(ws)
+
+
+# Connected.
+
+
+def test_while_it_reads_says_goodbye_with_1000() -> None:
+    closings: list[int | None] = []
+
+    def behave(peer: Peer) -> None:
+        closings.append(peer.serve().code)
+        peer.wait_until_gone()
+
+    with raw_server(behave) as server, started(server.url) as (ws, seen):
+        assert ws.wait_until_connected(PATIENCE)
+        stop_in_time(ws)
+        wait_until(lambda: bool(closings))
+        assert closings == [1000]
+        assert seen.closes == [(1000, "")]
+        assert seen.errors == []
+        assert seen.states[-1].state == "disconnected"
+        assert "stop()" in seen.states[-1].message
+
+
+def test_inside_a_frame() -> None:
+    def behave(peer: Peer) -> None:
+        peer.sock.sendall(frame(TEXT, "x" * 1000)[:500])
+        peer.ignore()
+
+    with raw_server(behave) as server, started(server.url) as (ws, _):
+        wait_until(lambda: ws.get_stats()["bytes_received"] == 500)
+        stop_in_time(ws)
+
+
+def test_while_messages_pour_in() -> None:
+    def behave(peer: Peer) -> None:
+        while True:
+            peer.text(*["x" * 100] * 100)
+
+    with raw_server(behave) as server, started(server.url) as (ws, seen):
+        seen.wait_for_messages(1000)
+        stop_in_time(ws)
+        count = len(seen.messages)
+        assert not ws.wait_until_connected(0.05)
+        assert len(seen.messages) == count
+
+
+def test_while_a_send_is_stuck_since_the_peer_does_not_read() -> None:
+    ends: list[Exception] = []
+
+    def send_much(ws: ResilientWebSocket) -> None:
+        try:
+            ws.send(b"x" * 50_000_000)
+        except Exception as error:
+            ends.append(error)
+
+    with raw_server(Peer.ignore) as server, started(server.url) as (ws, _):
+        assert ws.wait_until_connected(PATIENCE)
+        sender = threading.Thread(target=send_much, args=(ws,))
+        sender.start()
+        wait_until(lambda: ws._life is not None and ws._life.attempt.sending_since)  # type: ignore[union-attr]
+        stop_in_time(ws)
+        sender.join(PATIENCE)
+        assert [type(error).__name__ for error in ends] == ["NotConnectedError"]
+
+
+def test_while_the_peer_is_silent_in_the_close_handshake() -> None:
+    with raw_server(Peer.ignore) as server, started(server.url) as (ws, seen):
+        assert ws.wait_until_connected(PATIENCE)
+        stop_in_time(ws)
+        assert len(seen.closes) == 1
+
+
+def test_while_the_peer_keeps_talking_in_the_close_handshake() -> None:
+    def behave(peer: Peer) -> None:
+        while not peer.leaving.wait(0.001):
+            peer.text("still here")
+
+    with raw_server(behave) as server, started(server.url) as (ws, _):
+        assert ws.wait_until_connected(PATIENCE)
+        stop_in_time(ws)
+
+
+def test_while_the_server_leaves_tcp_open_after_its_close() -> None:
+    def behave(peer: Peer) -> None:
+        peer.close(1000)
+        peer.ignore()
+
+    with raw_server(behave) as server, started(server.url) as (ws, _):
+        server.wait_for(1)
+        stop_in_time(ws)
+
+
+def test_while_the_lane_is_full_and_the_handler_blocked() -> None:
+    go_on = threading.Event()
+
+    def behave(peer: Peer) -> None:
+        while True:
+            peer.text(*["x" * 100] * 100)
+
+    with raw_server(behave) as server:
+        settings = {"on_message": lambda _: go_on.wait(PATIENCE), "queue_size": 10}
+        with started(server.url, **settings) as (ws, _):
+            wait_until(lambda: ws.get_stats()["queue_depth"] >= 10)
+            before = time.monotonic()
+            assert not ws.stop(1.0)
+            assert time.monotonic() - before < BOUND
+            # Only the thread of the handler that is itself blocked is left.
+            wait_until(lambda: len(library_threads()) <= 2)
+            assert all(name.startswith("wsr-dispatch") for name in library_threads())
+            go_on.set()
+            assert ws.stop(PATIENCE)
+            assert library_threads() == []
+
+
+# From anywhere.
+
+EVENTS = ["message", "open", "state", "error", "close", "gap"]
+
+
+@pytest.mark.parametrize("dispatch", ["thread", "inline"])
+@pytest.mark.parametrize("event", EVENTS)
+def test_from_inside_a_handler(event: str, dispatch: str) -> None:
+    returned = threading.Event()
+    seen = Seen()
+
+    def behave(peer: Peer) -> None:
+        peer.text("a", "b", "c")
+        if peer.number > 1:
+            peer.serve()
+
+    with raw_server(behave) as server:
+        ws = quick(server.url, dispatch=dispatch, **seen.handlers())
+
+        def stop(*_args: object) -> None:
+            before = time.monotonic()
+            ws.stop(timeout=30.0)
+            assert time.monotonic() - before < 1.0
+            returned.set()
+
+        ws.on(event, stop)
+        ws.start()
+        assert returned.wait(PATIENCE)
+        assert ws.join(PATIENCE)
+        stop_in_time(ws)
+        assert ws.get_stats()["callback_errors"] == 0
+        assert len(seen.opens) == len(seen.closes)
+
+
+@pytest.mark.parametrize("argument", ["url", "headers", "classify"])
+def test_from_inside_a_callable_argument(argument: str) -> None:
+    with raw_server(lambda peer: None) as server:
+        holder: list[ResilientWebSocket] = []
+
+        def stop(*given: object) -> object:
+            holder[0].stop(timeout=30.0)
+            return {"url": server.url, "headers": {}, "classify": given and given[0]}[argument]
+
+        arguments: dict[str, object] = {"url": server.url, argument: stop}
+        holder.append(quick(**arguments))  # type: ignore[arg-type]
+        holder[0].start()
+        assert holder[0].join(PATIENCE)
+        stop_in_time(holder[0])
+
+
+@pytest.mark.parametrize("kind", ["message", "data"])
+@pytest.mark.parametrize("dispatch", ["thread", "inline"])
+def test_from_inside_a_message_handler_delivers_no_other_message(dispatch: str, kind: str) -> None:
+    got: list[object] = []
+
+    def behave(peer: Peer) -> None:
+        peer.text(*map(str, range(100)))
+        peer.serve()
+
+    with raw_server(behave) as server:
+        ws = quick(server.url, dispatch=dispatch, decoder=int)
+
+        @ws.on(kind)  # type: ignore[untyped-decorator]
+        def stop(message: object) -> None:
+            got.append(message)
+            ws.stop()
+
+        ws.start()
+        assert ws.join(PATIENCE)
+        stop_in_time(ws)
+    assert len(got) == 1
+
+
+def test_twice_and_before_the_start_and_of_a_failed_one() -> None:
+    ws = quick(f"ws://{LOCALHOST}:{free_port()}", classify=lambda f: f.replace(retryable=False))
+    assert ws.stop()
+    ws.start()
+    assert ws.join(PATIENCE)
+    assert ws.state == "failed"
+    stop_in_time(ws)
+    stop_in_time(ws)
+
+
+def test_from_eight_threads_at_once() -> None:
+    answers: list[bool] = []
+    with raw_server(serve_nothing) as server, started(server.url) as (ws, seen):
+        assert ws.wait_until_connected(PATIENCE)
+        ready = threading.Barrier(8)
+
+        def stop() -> None:
+            ready.wait()
+            answers.append(ws.stop())
+
+        stoppers = [threading.Thread(target=stop) for _ in range(8)]
+        for thread in stoppers:
+            thread.start()
+        for thread in stoppers:
+            thread.join(PATIENCE)
+        assert answers == [True] * 8
+        assert library_threads() == []
+        assert len(seen.closes) == 1
+
+
+@pytest.mark.parametrize("wait", ["recv", "join", "wait_until_connected", "iterate", "request"])
+def test_ends_whatever_waits(wait: str) -> None:
+    with raw_server(Peer.ignore, handshake=wait != "wait_until_connected") as server:
+        ws = quick(server.url).start()
+        if wait != "wait_until_connected":
+            assert ws.wait_until_connected(PATIENCE)
+        calls: dict[str, Callable[[], object]] = {
+            "recv": ws.recv,
+            "join": ws.join,
+            "wait_until_connected": ws.wait_until_connected,
+            "iterate": lambda: list(ws),
+            "request": lambda: ws.request("x", timeout=60.0, match=bool),
+        }
+        entered, left = threading.Event(), threading.Event()
+
+        def call() -> None:
+            entered.set()
+            with contextlib.suppress(ConnectionError):
+                calls[wait]()
+            left.set()
+
+        waiter = threading.Thread(target=call)
+        waiter.start()
+        assert entered.wait(PATIENCE)
+        stop_in_time(ws)
+        assert left.wait(PATIENCE)
+        waiter.join()
+
+
+def test_start_works_again_after_stop() -> None:
+    with raw_server(serve_nothing) as server, started(server.url) as (ws, seen):
+        for count in range(1, 4):
+            ws.start()
+            assert ws.wait_until_connected(PATIENCE)
+            assert ws.start() is ws
+            stop_in_time(ws)
+            assert server.count == count
+        assert len(seen.opens) == len(seen.closes) == 3
+
+
+def test_no_worker_is_left_after_both_have_worked() -> None:
+    """Two workers at least, both idle in the end, must both hear that there is nothing left."""
+
+    def behave(peer: Peer) -> None:
+        peer.text("x")
+        peer.serve()
+
+    with raw_server(behave) as server:
+        for _ in range(10):
+            everybody = threading.Barrier(2)
+
+            def meet(_message: object, meeting: threading.Barrier = everybody) -> None:
+                meeting.wait(PATIENCE)
+
+            pair = [quick(server.url, on_message=meet).start() for _ in range(2)]
+            wait_until(lambda: all(ws.get_stats()["message_count"] for ws in pair))  # noqa: B023
+            wait_until(lambda: not any(ws.get_stats()["queue_depth"] for ws in pair))  # noqa: B023
+            assert all([ws.stop() for ws in pair])
+            assert library_threads() == []
+
+
+def test_leaves_a_connection_beside_it_alone() -> None:
+    def behave(peer: Peer) -> None:
+        peer.read_until(TEXT)
+        peer.text("answer")
+        peer.serve()
+
+    with raw_server(behave) as server, running(server.url) as (other, seen):
+        with started(server.url) as (ws, _):
+            assert ws.wait_until_connected(PATIENCE)
+            assert ws.stop()
+        other.send("still there?")
+        assert seen.wait_for_messages(1) == ["answer"]
+
+
+def test_server_sees_the_end_of_tcp() -> None:
+    ended = threading.Event()
+
+    def behave(peer: Peer) -> None:
+        peer.serve()
+        peer.wait_until_gone()
+        ended.set()
+
+    with raw_server(behave) as server, started(server.url) as (ws, _):
+        assert ws.wait_until_connected(PATIENCE)
+        stop_in_time(ws)
+        assert ended.wait(PATIENCE)

@@ -1,0 +1,280 @@
+"""What can be typed: the parser, its help, and the exit codes that all commands share.
+
+A command is a function from parsed arguments to an exit code; it is imported only when it is
+called, so that ``--help`` and ``listen`` do not load what only the demo needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import sys
+from collections.abc import Callable, Sequence
+
+from ..config import ConnectionConfig
+from ..core.backoff import ReconnectPolicy
+from ..errors import ConfigurationError
+from .output import silence_standard_output
+
+__all__ = ["build_parser", "main"]
+
+EXIT_BAD_ARGUMENT = 2
+EXIT_INTERRUPTED = 130
+
+_CONFIG = ConnectionConfig()
+_POLICY = ReconnectPolicy()
+
+_DESCRIPTION = "Keep WebSocket connections alive, from a shell."
+
+_EPILOG = """\
+examples:
+  wsresilient demo
+  wsresilient listen wss://ws.example.com/stream --send '{"op": "hello"}'
+
+"wsresilient COMMAND --help" explains each command.
+"""
+
+_DEMO_DESCRIPTION = """\
+Watch a stream survive. An embedded exchange on this machine streams trades and tickers; on the
+way to it a proxy breaks things: it cuts the cable, freezes the server, closes the door, and the
+exchange falls silent. One of each in 30 seconds. Nothing leaves this machine.
+"""
+
+_DEMO_EPILOG = """\
+examples:
+  wsresilient demo
+  wsresilient demo --duration 120
+  wsresilient demo --plain | tee demo.log
+
+exit code: 0 when messages were flowing at the end, 1 when not, 2 for a bad argument.
+Ctrl-C ends it early, with the report.
+"""
+
+_LISTEN_DESCRIPTION = """\
+Print what a WebSocket sends, for as long as you like: one message a line on standard output,
+logs and a summary on standard error. Lost connections come back by themselves.
+"""
+
+_LISTEN_EPILOG = """\
+A line break inside a text message is printed as a space, so that one message stays one line.
+
+examples:
+  wsresilient listen wss://stream.example.com/ws --send '{"op": "subscribe"}'
+  wsresilient listen ws://localhost:8080/ --header 'Authorization: Bearer abc' | jq .price
+  wsresilient listen wss://example.com/feed --count 1 --duration 10 -q    # is it alive?
+
+exit code: 0 when --count or --duration was reached or Ctrl-C pressed; 1 when the connection was
+given up, was never made within --duration, or sent fewer than --count messages in it; 2 for a
+bad argument.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    :param argv: the arguments behind the command's name; None takes the process's.
+    :returns: the exit code.
+    :raises SystemExit: after ``--help``, ``--version`` and arguments that cannot be parsed.
+    """
+    arguments = build_parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    try:
+        return run(arguments)
+    except ConfigurationError as error:
+        print(f"wsresilient {arguments.command}: error: {error}", file=sys.stderr)
+        return EXIT_BAD_ARGUMENT
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        silence_standard_output()
+        return 0
+    except KeyboardInterrupt:
+        # A second Ctrl-C, while the first was being served.
+        return EXIT_INTERRUPTED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser; each command puts its function into ``run``."""
+    parser = argparse.ArgumentParser(
+        prog="wsresilient",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"wsresilient {_version()}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_demo(commands)
+    _add_listen(commands)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("wsresilient")
+    except importlib.metadata.PackageNotFoundError:
+        return "(a checkout that is not installed)"
+
+
+def _run_demo(arguments: argparse.Namespace) -> int:
+    from .demo import run_demo
+
+    return run_demo(arguments)
+
+
+def _run_listen(arguments: argparse.Namespace) -> int:
+    from .listen import run_listen
+
+    return run_listen(arguments)
+
+
+def _add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    *,
+    summary: str,
+    description: str,
+    epilog: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add_command(
+        commands,
+        "demo",
+        _run_demo,
+        summary="watch a stream survive four faults",
+        description=_DEMO_DESCRIPTION,
+        epilog=_DEMO_EPILOG,
+    )
+    command.add_argument(
+        "--duration",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="seconds, at least 8 (default 30); shorter demos are played faster, longer ones "
+        "repeat the faults every 30 s",
+    )
+    command.add_argument(
+        "--plain",
+        action="store_true",
+        help="lines instead of a live table; the default where standard output is no terminal",
+    )
+
+
+def _add_listen(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add_command(
+        commands,
+        "listen",
+        _run_listen,
+        summary="print what a WebSocket sends",
+        description=_LISTEN_DESCRIPTION,
+        epilog=_LISTEN_EPILOG,
+    )
+    command.add_argument("url", metavar="URL", help="ws:// or wss://")
+    _add_conversation(command)
+    _add_keeping_alive(command)
+    volume = command.add_mutually_exclusive_group()
+    volume.add_argument("-v", "--verbose", action="store_true", help="debug logs too")
+    volume.add_argument(
+        "-q", "--quiet", action="store_true", help="only warnings and errors, and no summary"
+    )
+
+
+def _add_conversation(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("what is said")
+    group.add_argument(
+        "--send",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="send this after each connect, reconnects included; may be repeated",
+    )
+    group.add_argument("--count", type=int, metavar="N", help="end after N messages")
+    group.add_argument("--duration", type=float, metavar="S", help="end after S seconds")
+    group.add_argument(
+        "--header",
+        action="append",
+        default=[],
+        type=_header,
+        metavar="'NAME: VALUE'",
+        help="send this header with the handshake; may be repeated",
+    )
+    group.add_argument(
+        "--subprotocol",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="offer this subprotocol; may be repeated, the preferred one first",
+    )
+    group.add_argument(
+        "--compression", choices=("deflate",), help="offer compression (permessage-deflate)"
+    )
+    group.add_argument(
+        "--binary",
+        choices=("hex", "base64"),
+        default="hex",
+        help="how a binary message is printed (default: hex)",
+    )
+
+
+def _add_keeping_alive(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("keeping it alive (seconds)")
+    group.add_argument(
+        "--ping-interval",
+        type=float,
+        metavar="S",
+        help=f"a ping every S seconds (default {_CONFIG.ping_interval:g}); 0: no pings",
+    )
+    group.add_argument(
+        "--ping-timeout",
+        type=float,
+        metavar="S",
+        help="reconnect when nothing comes for S seconds after a ping; must be less than the "
+        f"interval (default {_CONFIG.ping_timeout:g}, or half of --ping-interval)",
+    )
+    group.add_argument(
+        "--stale-after",
+        type=float,
+        metavar="S",
+        help=f"reconnect after S seconds without a message (default {_CONFIG.stale_after:g}); "
+        "0: never",
+    )
+    group.add_argument(
+        "--initial-delay",
+        type=float,
+        default=_POLICY.initial_delay,
+        metavar="S",
+        help=f"wait before the first retry (default {_POLICY.initial_delay:g}); it doubles",
+    )
+    group.add_argument(
+        "--max-delay",
+        type=float,
+        default=_POLICY.max_delay,
+        metavar="S",
+        help=f"the longest wait (default {_POLICY.max_delay:g})",
+    )
+    group.add_argument(
+        "--max-attempts",
+        type=int,
+        metavar="N",
+        help="give up after N retries in a row (default: never); 0: do not retry",
+    )
+
+
+def _header(text: str) -> tuple[str, str]:
+    """Take "Name: value" apart; the error does not repeat what may be a secret."""
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise argparse.ArgumentTypeError("expected 'Name: value', with a colon")
+    return name.strip(), value.strip()

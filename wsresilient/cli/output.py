@@ -1,0 +1,114 @@
+"""Where lines go: standard output that may be a closed pipe, and logs while a command runs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import TextIO
+
+__all__ = ["LineWriter", "logging_to", "silence_standard_output"]
+
+
+class LineWriter:
+    """Writes whole lines from any thread, each at once.
+
+    Where the stream is a pipe or a file, lines go past Python's buffer straight to the
+    descriptor: a thread that is held there, because nobody reads, holds no lock that the end
+    of the process needs.
+
+    :param stream: where to.
+    :ivar is_broken: nobody reads any more; further lines are forgotten.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()  # one line at a time
+        self._descriptor = _plain_descriptor(stream)
+        self._encoding = getattr(stream, "encoding", None) or "utf-8"
+        self.is_terminal = stream.isatty()
+        self.is_broken = False
+
+    def write(self, line: str) -> bool:
+        """Write one line.
+
+        :param line: without its line end.
+        :returns: False when nobody reads any more.
+        """
+        data = f"{line}\n".encode(self._encoding, "backslashreplace")
+        with self._lock:
+            if not self.is_broken:
+                try:
+                    self._put(data)
+                except BrokenPipeError:
+                    self.is_broken = True
+            return not self.is_broken
+
+    def _put(self, data: bytes) -> None:
+        if self._descriptor is None:
+            self._stream.write(data.decode(self._encoding))
+            self._stream.flush()
+            return
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+
+def _plain_descriptor(stream: TextIO) -> int | None:
+    """Return the descriptor of a pipe or file; None for a terminal and for what has none."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, AttributeError):  # replaced by something in memory
+        return None
+    if stream.isatty() or os.name == "nt":
+        return None  # on Windows line ends are translated
+    stream.flush()
+    return descriptor
+
+
+def silence_standard_output() -> None:
+    """Point standard output at nothing, so that the exit does not complain of a closed pipe."""
+    with contextlib.suppress(OSError, AttributeError):
+        descriptor = sys.stdout.fileno()
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, descriptor)
+        os.close(null)
+
+
+class _LineHandler(logging.Handler):
+    """Hands each record on as one text."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        super().__init__()
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._write(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+
+@contextlib.contextmanager
+def logging_to(
+    write: Callable[[str], object], *, level: int = logging.INFO, formatter: logging.Formatter
+) -> Iterator[None]:
+    """Give the library's log records to a function, for as long as a command runs.
+
+    :param write: gets the formatted text, on the thread that logs.
+    :param level: lower ones are not made.
+    :param formatter: makes the text.
+    """
+    logger = logging.getLogger("wsresilient")
+    handler = _LineHandler(write)
+    handler.setFormatter(formatter)
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)

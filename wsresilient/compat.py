@@ -1,0 +1,357 @@
+"""``WebSocketApp`` for scripts written against websocket-client: change one import.
+
+.. code-block:: python
+
+    from wsresilient.compat import WebSocketApp        # was: from websocket import WebSocketApp
+
+Constructor, callbacks ``(ws, ...)``, ``run_forever``, ``send`` and ``close`` are the same, and
+callbacks run on the thread that called ``run_forever``. Underneath is this library's engine:
+deadlines for the handshake and for sending, pings that notice a dead peer in time and leave
+a slow handler alone, errors of callbacks that end nothing, and ``reconnect=`` that backs off.
+
+As in websocket-client, ``run_forever`` returns when the connection ends, unless ``reconnect``
+says otherwise. Errors are those of :mod:`wsresilient.errors`.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from .config import unknown_name
+from .core.backoff import ReconnectPolicy
+from .errors import ConfigurationError, NotConnectedError
+from .runtime.connection import ResilientWebSocket
+from .runtime.dispatcher import CallingThreadDispatcher
+
+__all__ = ["ABNF", "WebSocketApp", "enableTrace"]
+
+logger = logging.getLogger("wsresilient.compat")
+
+Callback = Callable[..., object]
+
+
+class ABNF:
+    """The opcodes that scripts pass to ``send``."""
+
+    OPCODE_TEXT = 0x1
+    OPCODE_BINARY = 0x2
+
+
+def enableTrace(traceable: bool, handler: logging.Handler | None = None) -> None:  # noqa: N802
+    """Show what the library does: its log at DEBUG, on standard error. Never shows secrets."""
+    root = logging.getLogger("wsresilient")
+    root.setLevel(logging.DEBUG if traceable else logging.NOTSET)
+    if traceable and not root.handlers:
+        root.addHandler(handler or logging.StreamHandler())
+
+
+@dataclass(frozen=True, slots=True)
+class _Sock:
+    """What is left of ``ws.sock``: scripts ask it whether it is connected."""
+
+    connected: bool
+
+
+class WebSocketApp:
+    """websocket-client's class on this library's engine.
+
+    :param url: ``ws://`` or ``wss://``.
+    :param header: list of "Name: value", mapping, or a callable returning either.
+    :param on_open: ``(ws)``; on_reconnect takes its place at a reconnect, where it is given.
+    :param on_message: ``(ws, message)``; on_data ``(ws, message, opcode, True)`` comes before it.
+    :param on_error: ``(ws, error)``.
+    :param on_close: ``(ws, code, reason)``, both None where there was no close frame.
+    :param on_ping: ``(ws, payload)``; on_pong the same.
+    :param cookie: value of a Cookie header.
+    :param subprotocols: offered ones.
+    :raises ConfigurationError: an argument is wrong, or asks for what this engine does itself.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        header: Any = None,
+        on_open: Callback | None = None,
+        on_reconnect: Callback | None = None,
+        on_message: Callback | None = None,
+        on_error: Callback | None = None,
+        on_close: Callback | None = None,
+        on_ping: Callback | None = None,
+        on_pong: Callback | None = None,
+        on_cont_message: Callback | None = None,
+        keep_running: bool = True,  # noqa: ARG002 - obsolete there, ignored here
+        get_mask_key: Callback | None = None,
+        cookie: str | None = None,
+        subprotocols: Sequence[str] | None = None,
+        on_data: Callback | None = None,
+        socket: Any = None,
+    ) -> None:
+        _refuse(on_cont_message=on_cont_message, get_mask_key=get_mask_key, socket=socket)
+        self.url = url
+        self.header = header
+        self.cookie = cookie
+        self.subprotocols = subprotocols
+        self.on_open = on_open
+        self.on_reconnect = on_reconnect
+        self.on_message = on_message
+        self.on_data = on_data
+        self.on_error = on_error
+        self.on_close = on_close
+        self.on_ping = on_ping
+        self.on_pong = on_pong
+        self.has_errored = False
+        self._connection: ResilientWebSocket | None = None
+
+    def __repr__(self) -> str:
+        return f"<WebSocketApp on {self._connection!r}>"
+
+    def run_forever(
+        self,
+        sockopt: Any = None,
+        sslopt: Mapping[str, Any] | None = None,
+        ping_interval: float = 0,
+        ping_timeout: float | None = None,
+        ping_payload: str = "",
+        http_proxy_host: str | None = None,
+        http_proxy_port: int | str | None = None,
+        http_no_proxy: list[str] | None = None,
+        http_proxy_auth: tuple[str, str] | None = None,
+        http_proxy_timeout: float | None = None,
+        skip_utf8_validation: bool = False,  # noqa: ARG002 - costs nothing here, so it is done
+        host: str | None = None,
+        origin: str | None = None,
+        dispatcher: Any = None,
+        suppress_origin: bool = False,
+        suppress_host: bool = False,
+        proxy_type: str | None = None,
+        reconnect: float | None = None,
+    ) -> bool:
+        """Connect and stay until the connection ends, or, with ``reconnect``, until close().
+
+        :param sslopt: cert_reqs, check_hostname, ca_certs, ca_cert_path, certfile, keyfile,
+            password, ciphers, context.
+        :param ping_interval: seconds; 0: no pings.
+        :param ping_timeout: seconds, less than ping_interval; None: half of it.
+        :param reconnect: seconds before the first retry; None or 0: none.
+        :returns: whether it ended with an error.
+        :raises ConfigurationError: an argument is wrong.
+        """
+        _refuse(dispatcher=dispatcher, ping_payload=ping_payload, suppress_host=suppress_host)
+        _refuse(http_no_proxy=http_no_proxy)
+        if http_proxy_timeout:
+            logger.warning("http_proxy_timeout is ignored: open_timeout covers the proxy too")
+        if sockopt:
+            logger.warning("sockopt is ignored: TCP_NODELAY and keep-alive are set anyway")
+        if self._connection is not None:
+            raise ConfigurationError("run_forever() is running already; use another WebSocketApp")
+        here = CallingThreadDispatcher()
+        connection = ResilientWebSocket(
+            self.url,
+            headers=lambda: self._headers(host, origin, suppress_origin=suppress_origin),
+            subprotocols=self.subprotocols,
+            proxy=_proxy(http_proxy_host, http_proxy_port, http_proxy_auth, proxy_type),
+            ssl_context=_ssl_context(sslopt),
+            ping_interval=ping_interval,
+            ping_timeout=_ping_timeout(ping_interval, ping_timeout),
+            stale_after=None,
+            max_age=None,
+            reconnect=_policy(reconnect),
+            dispatcher=here,
+        )
+        self._attach(connection)
+        return self._run(connection, here)
+
+    def _run(self, connection: ResilientWebSocket, here: CallingThreadDispatcher) -> bool:
+        self.has_errored = False
+        self._connection = connection
+        try:
+            connection.start()
+            here.serve_until(lambda: not connection.is_running)
+        except KeyboardInterrupt:
+            self.has_errored = True
+            connection.request_stop("interrupted")
+            here.serve_until(lambda: not connection.is_running)
+        finally:
+            connection.stop()
+            self._connection = None
+        return self.has_errored
+
+    def _attach(self, connection: ResilientWebSocket) -> None:
+        """Call the callbacks as they are at the time: scripts assign them late."""
+        connection.on("message", self._message)
+        connection.on("open", self._opened)
+        connection.on("error", self._failed)
+        connection.on("close", self._closed)
+        connection.on("ping", lambda payload: _call(self.on_ping, self, payload))
+        connection.on("pong", lambda payload: _call(self.on_pong, self, payload))
+
+    def _message(self, payload: str | bytes) -> None:
+        if self.on_data is not None:
+            opcode = ABNF.OPCODE_TEXT if isinstance(payload, str) else ABNF.OPCODE_BINARY
+            self.on_data(self, payload, opcode, True)
+        if self.on_message is not None:
+            self.on_message(self, payload)
+
+    def _opened(self, connection: ResilientWebSocket) -> None:
+        again = connection.get_stats()["reconnect_count"] > 0
+        _call(self.on_reconnect if again and self.on_reconnect else self.on_open, self)
+
+    def _failed(self, error: Exception) -> None:
+        self.has_errored = True
+        _call(self.on_error, self, error)
+
+    def _closed(self, code: int | None, reason: str) -> None:
+        _call(self.on_close, self, code, reason or None)
+
+    def _headers(
+        self, host: str | None, origin: str | None, *, suppress_origin: bool
+    ) -> dict[str, str | None]:
+        given = self.header() if callable(self.header) else self.header
+        headers = dict(given) if isinstance(given, Mapping) else _split(given or ())
+        if self.cookie:
+            headers["Cookie"] = self.cookie
+        if host:
+            headers["Host"] = host
+        if origin or suppress_origin:
+            headers["Origin"] = None if suppress_origin else origin
+        return headers
+
+    def send(self, data: Any, opcode: int = ABNF.OPCODE_TEXT) -> None:
+        """Send a message.
+
+        :param opcode: OPCODE_TEXT or OPCODE_BINARY.
+        :raises NotConnectedError: there is no connection.
+        """
+        if opcode not in (ABNF.OPCODE_TEXT, ABNF.OPCODE_BINARY):
+            raise ConfigurationError(f"opcode is {opcode!r}; allowed: OPCODE_TEXT, OPCODE_BINARY")
+        if opcode == ABNF.OPCODE_TEXT:
+            data = data if isinstance(data, str) else str(data, "utf-8")
+        else:
+            data = data.encode("utf-8") if isinstance(data, str) else data
+        connection = self._connection
+        if connection is None:
+            raise NotConnectedError("run_forever() is not running")
+        connection.send(data)
+
+    def send_text(self, text_data: str) -> None:
+        """Send text; see :meth:`send`."""
+        self.send(text_data)
+
+    def send_bytes(self, data: bytes) -> None:
+        """Send binary data; see :meth:`send`."""
+        self.send(data, ABNF.OPCODE_BINARY)
+
+    def close(self, **_arguments: Any) -> None:
+        """End the connection and run_forever(); from any thread, also from a callback."""
+        connection = self._connection
+        if connection is not None:
+            connection.request_stop("close() was called")
+
+    @property
+    def keep_running(self) -> bool:
+        """Whether run_forever() is running; setting it to False ends it."""
+        return self._connection is not None
+
+    @keep_running.setter
+    def keep_running(self, value: bool) -> None:
+        if not value:
+            self.close()
+
+    @property
+    def sock(self) -> _Sock | None:
+        """Something with ``connected``, or None."""
+        connection = self._connection
+        return None if connection is None else _Sock(connected=connection.is_connected)
+
+    def ready(self) -> bool:
+        """Whether messages can be sent."""
+        return self.sock is not None and self.sock.connected
+
+
+def _call(callback: Callback | None, *args: object) -> None:
+    if callback is not None:
+        callback(*args)
+
+
+def _refuse(**arguments: object) -> None:
+    for name, value in arguments.items():
+        if value:
+            raise ConfigurationError(f"{name}= is not supported by this engine; leave it out")
+
+
+def _split(lines: Iterable[str]) -> dict[str, str | None]:
+    headers: dict[str, str | None] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise ConfigurationError("a header line has no colon; allowed: 'Name: value'")
+        headers[name.strip()] = value.strip()
+    return headers
+
+
+def _proxy(
+    host: str | None,
+    port: int | str | None,
+    auth: tuple[str, str] | None,
+    proxy_type: str | None,
+) -> str | None:
+    if not host:
+        return None
+    user_info = "".join(f"{quote(part, safe='')}:" for part in auth or ()).rstrip(":")
+    return f"{proxy_type or 'http'}://{user_info}{'@' if user_info else ''}{host}:{port or 80}"
+
+
+def _ping_timeout(interval: float, timeout: float | None) -> float:
+    if timeout is not None:
+        return timeout
+    return interval / 2 if interval else 30.0
+
+
+def _policy(reconnect: float | None) -> ReconnectPolicy:
+    if not reconnect:
+        return ReconnectPolicy(max_attempts=0)
+    return ReconnectPolicy(initial_delay=reconnect, max_delay=max(60.0, reconnect))
+
+
+_SSL_OPTIONS = (
+    "cert_reqs",
+    "check_hostname",
+    "ca_certs",
+    "ca_cert_path",
+    "certfile",
+    "keyfile",
+    "password",
+    "ciphers",
+    "context",
+)
+
+
+def _ssl_context(sslopt: Mapping[str, Any] | None) -> ssl.SSLContext | None:
+    """Make a context of websocket-client's dict."""
+    if not sslopt:
+        return None
+    for name in sslopt:
+        if name not in _SSL_OPTIONS:
+            raise unknown_name("sslopt", name, _SSL_OPTIONS)
+    if sslopt.get("context") is not None:
+        context: ssl.SSLContext = sslopt["context"]
+        return context
+    context = ssl.create_default_context(
+        cafile=sslopt.get("ca_certs"), capath=sslopt.get("ca_cert_path")
+    )
+    if sslopt.get("certfile"):
+        context.load_cert_chain(sslopt["certfile"], sslopt.get("keyfile"), sslopt.get("password"))
+    if sslopt.get("ciphers"):
+        context.set_ciphers(sslopt["ciphers"])
+    if sslopt.get("check_hostname") is False or sslopt.get("cert_reqs") == ssl.CERT_NONE:
+        context.check_hostname = False
+    if "cert_reqs" in sslopt:
+        context.verify_mode = sslopt["cert_reqs"]
+    if context.verify_mode == ssl.CERT_NONE:
+        logger.warning("sslopt switches the verification of certificates off: anybody may listen")
+    return context

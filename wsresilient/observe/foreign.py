@@ -1,0 +1,163 @@
+"""A connection of another library, known only from what its owner tells the monitor.
+
+It is a plain value with the same stats as one of ours; the monitor guards it with its lock
+and gives it the time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from ..config import ConnectionConfig
+from ..core.health import is_healthy, quality_score
+from ..core.metrics import RateWindow
+from ..core.redact import redact_text, shorten
+from ..core.state import ConnectionState
+from ..errors import describe
+
+__all__ = ["ForeignConnection", "error_text"]
+
+_CONNECTED = ConnectionState.CONNECTED
+
+#: Seconds without a message after which such a connection is not healthy: the default of ours.
+STALE_AFTER = ConnectionConfig().stale_after
+
+_HOUR = 3600.0
+_SAMPLE_EVERY = 1.0
+
+
+def error_text(error: BaseException | str) -> str:
+    """Say an error as it may be shown: on one line, redacted, never empty."""
+    text = describe(error) if isinstance(error, BaseException) else str(error)
+    return shorten(redact_text(text)).strip() or "an error without a text"
+
+
+class ForeignConnection:
+    """State and counters of one connection; times are monotonic seconds.
+
+    Until :meth:`change_state` is called, messages and reconnects are taken as signs of being
+    connected.
+
+    :param name: its name in the monitor.
+    :param now: when it was first heard of.
+    """
+
+    def __init__(self, name: str, now: float) -> None:
+        self.name = redact_text(name)  # many name a connection by its URL
+        self.state = ConnectionState.DISCONNECTED
+        self._is_state_told = False
+        self._connected_at: float | None = None
+        self._last_message_at: float | None = None
+        self._connects = 0
+        self._reconnects = 0
+        self._reconnect_times: deque[float] = deque(maxlen=1000)
+        self._failures = 0
+        self._messages = 0
+        self._bytes = 0
+        self._errors = 0
+        self._last_error = ""
+        self._rate = RateWindow()
+        self._sample(now)
+
+    def add_messages(self, count: int, size: int, now: float) -> None:
+        """Count messages.
+
+        :param size: bytes of all of them.
+        """
+        self._infer_connected(now)
+        self._messages += count
+        self._bytes += size
+        if count:
+            self._last_message_at = now
+        if now - self._sampled_at >= _SAMPLE_EVERY:
+            self._sample(now)
+
+    def add_error(self, text: str) -> None:
+        """Count an error and keep its text."""
+        self._errors += 1
+        self._last_error = text
+
+    def add_reconnect(self, now: float) -> None:
+        """Count a connection that came back."""
+        self._reconnects += 1
+        self._reconnect_times.append(now)
+        self._infer_connected(now)
+
+    def change_state(self, state: ConnectionState, now: float) -> None:
+        """Note the state; the first word from its owner ends all guessing."""
+        self._is_state_told = True
+        self._enter(state, now)
+
+    def _infer_connected(self, now: float) -> None:
+        if not self._is_state_told:
+            self._enter(_CONNECTED, now)
+
+    def _enter(self, state: ConnectionState, now: float) -> None:
+        if state is self.state:
+            return
+        if state is _CONNECTED:
+            self._connected_at = now
+            self._connects += 1
+        else:
+            self._connected_at = None
+            self._failures += state is ConnectionState.FAILED
+        self.state = state
+
+    def _sample(self, now: float) -> None:
+        self._sampled_at = now
+        self._rate.sample(now, self._messages)
+
+    def stats(self, now: float, wall: float) -> dict[str, Any]:
+        """Everything in one dict, with the keys that connections of the library have.
+
+        :param wall: the wall clock at the same moment.
+        """
+        if now - self._sampled_at >= _SAMPLE_EVERY:
+            self._sample(now)
+        duration = 0.0 if self._connected_at is None else now - self._connected_at
+        age = None if self._last_message_at is None else max(0.0, now - self._last_message_at)
+        healthy = is_healthy(
+            connected=self.state is _CONNECTED,
+            last_message_age=age,
+            duration=duration,
+            stale_after=STALE_AFTER,
+        )
+        return {
+            "name": self.name,
+            "url": "",
+            "state": self.state.value,
+            "is_healthy": healthy,
+            "reconnect_count": self._reconnects,
+            "retry_count": 0,
+            "subscribed_pairs": 0,
+            "connect_time": None if self._connected_at is None else wall - duration,
+            "connection_duration": duration,
+            "last_message_time": None if age is None else wall - age,
+            "last_message_age": age,
+            "message_count": self._messages,
+            "bytes_received": self._bytes,
+            "messages_per_minute": round(self._rate.per_minute(now, self._messages), 1),
+            "error_count": self._errors,
+            "last_error": self._last_error,
+            "callback_errors": 0,
+            "dropped_messages": 0,
+            "unrouted_messages": 0,
+            "connection_failures": self._failures,
+            "queue_depth": 0,
+            "ping_rtt": None,
+            "quality_score": self._quality(healthy, age, now),
+            "endpoint": "",
+            "generation": self._connects,
+        }
+
+    def _quality(self, healthy: bool, age: float | None, now: float) -> int:
+        return quality_score(
+            healthy=healthy,
+            last_message_age=age,
+            reconnects_per_hour=sum(1 for at in self._reconnect_times if now - at <= _HOUR),
+            errors=self._errors,
+            messages=self._messages,
+            dropped=0,
+            ping_rtt=None,
+        )
