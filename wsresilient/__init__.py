@@ -38,6 +38,7 @@ from .errors import (
     VenueError,
     WSResilientError,
 )
+from .observe.monitor import Monitor, get_monitor, get_summary, print_connection_report
 from .runtime.connection import ResilientWebSocket, connect
 from .runtime.dispatcher import Dispatcher
 from .runtime.ratelimit import RateLimiter
@@ -58,6 +59,7 @@ __all__ = [
     "HandshakeError",
     "Message",
     "MessageTooBigError",
+    "Monitor",
     "NameResolutionError",
     "NotConnectedError",
     "OpenTimeoutError",
@@ -76,4 +78,7 @@ __all__ = [
     "VenueError",
     "WSResilientError",
     "connect",
+    "get_monitor",
+    "get_summary",
+    "print_connection_report",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,9 +52,10 @@ def check_seconds(
     allowed = f"{bound}, or None" if optional else bound
     if value is None and optional:
         return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _refuse(name, value, allowed)
-    if value < minimum or (exclusive and value <= minimum):
+    # Whole numbers beyond the range of a float cannot be reckoned with either.
+    if not minimum <= value <= sys.float_info.max or (exclusive and value == minimum):
         raise _refuse(name, value, allowed)
 
 
@@ -91,8 +92,10 @@ def check_callable(name: str, value: object) -> None:
 def unknown_name(what: str, name: str, known: tuple[str, ...]) -> ConfigurationError:
     """Make the error for a name that does not exist; it proposes the nearest one."""
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return ConfigurationError(f"unknown {what} {name!r}{hint} Known: {', '.join(sorted(known))}")
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    return ConfigurationError(
+        f"unknown {what} {name!r:.80}{hint} Known: {', '.join(sorted(known))}"
+    )
 
 
 def _seconds(
@@ -119,9 +122,12 @@ def _choice(default: str | None, *choices: str | None) -> Any:
 
 
 def _check_send_rate(name: str, value: object) -> None:
-    # A RateLimiter is shared between connections; anything with an acquire() serves.
-    if not hasattr(value, "acquire"):
-        check_seconds(name, value, exclusive=True, optional=True)
+    # A RateLimiter is shared between connections; anything with its two methods serves.
+    if not all(callable(getattr(value, method, None)) for method in ("acquire", "try_acquire")):
+        try:
+            check_seconds(name, value, exclusive=True, optional=True)
+        except ConfigurationError:
+            raise _refuse(name, value, "a number > 0, a RateLimiter, or None") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,9 +203,14 @@ class ConnectionConfig:
 
         :raises ConfigurationError: a name is unknown or a value not allowed.
         """
-        return cls().replace(**dict(settings))
+        if not isinstance(settings, Mapping):
+            raise _refuse("settings", settings, "a mapping from names to values")
+        for name in settings:
+            if not isinstance(name, str):
+                raise unknown_name("setting", str(name), cls.names())
+        return cls().replace(**settings)
 
-    def replace(self, **changes: Any) -> ConnectionConfig:
+    def replace(self, /, **changes: Any) -> ConnectionConfig:
         """Return a copy with other values.
 
         :raises ConfigurationError: a name is unknown or a value not allowed.

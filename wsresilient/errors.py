@@ -54,6 +54,7 @@ __all__ = [
     "TLSError",
     "VenueError",
     "WSResilientError",
+    "as_exception",
     "describe",
 ]
 
@@ -66,9 +67,25 @@ def describe(error: BaseException) -> str:
     >>> describe(OSError())
     'OSError'
     """
-    text = str(error).strip()
     name = type(error).__name__
+    try:
+        text = str(error).strip()
+    except Exception:  # an exception of the user's may do anything
+        text = "(its text cannot be told)"
     return f"{name}: {text}" if text else name
+
+
+def as_exception(error: BaseException, what: str) -> Exception:
+    """Return an Exception for whatever a user's function raised.
+
+    :param what: of the user's, such as "a handler": says who raised what is no Exception
+        (SystemExit, KeyboardInterrupt), which is wrapped.
+    """
+    if isinstance(error, Exception):
+        return error
+    wrapped = RuntimeError(f"{what} raised {describe(error)}")
+    wrapped.__cause__ = error
+    return wrapped
 
 
 class WSResilientError(Exception):

@@ -40,8 +40,8 @@ def exchange() -> Iterator[FakeExchange]:
 def nothing_is_left() -> Iterator[None]:
     sockets, threads = open_sockets(), set(threading.enumerate())
     yield
-    assert set(threading.enumerate()) - threads == set()
-    assert open_sockets() - sockets == set()
+    wait_until(lambda: set(threading.enumerate()) <= threads, description="no thread left")
+    wait_until(lambda: open_sockets() <= sockets, description="no socket left")
 
 
 def open_sockets() -> set[int]:

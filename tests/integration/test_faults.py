@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 import pytest
 import websocket._app
@@ -17,7 +18,7 @@ from wsresilient import PingTimeoutError, ReconnectPolicy, SendTimeoutError, Sta
 from .clients import QUICK, SLOW_RETRY, quick, running
 from .servers import PATIENCE, PING, PONG, TEXT, Peer, frame, raw_server, serve_nothing, wait_until
 
-PINGS = {"ping_interval": 0.3, "ping_timeout": 0.2}
+PINGS: dict[str, Any] = {"ping_interval": 0.3, "ping_timeout": 0.2}
 
 SERVER = """
 import sys
@@ -103,12 +104,14 @@ def test_slow_handler_is_no_reason_to_reconnect() -> None:
         delivered.append(message)
 
     pause = threading.Event()
-    with raw_server(behave) as server:
-        with running(server.url, on_message=slow, queue_size=1, **PINGS) as (ws, seen):
-            wait_until(lambda: len(delivered) == 4)
-            assert server.count == 1
-            assert seen.errors == []
-            assert ws.is_connected
+    with (
+        raw_server(behave) as server,
+        running(server.url, on_message=slow, queue_size=1, **PINGS) as (ws, seen),
+    ):
+        wait_until(lambda: len(delivered) == 4)
+        assert server.count == 1
+        assert seen.errors == []
+        assert ws.is_connected
 
 
 def test_reader_held_back_by_a_full_lane_is_no_dead_peer() -> None:
@@ -133,8 +136,8 @@ def test_reader_held_back_by_a_full_lane_is_no_dead_peer() -> None:
         go_on.wait(PATIENCE)
 
     with raw_server(behave) as server:
-        settings = {"queue_size": 5, "stale_after": 0.5, **PINGS}
-        with running(server.url, on_message=block, **settings) as (ws, seen):  # type: ignore[arg-type]
+        settings: dict[str, Any] = {"queue_size": 5, "stale_after": 0.5, **PINGS}
+        with running(server.url, on_message=block, **settings) as (ws, seen):
             assert entered.wait(PATIENCE)
             started = time.monotonic()
             wait_until(lambda: time.monotonic() - started > 1.5 or bool(seen.errors))
@@ -168,15 +171,17 @@ def test_step_of_the_wall_clock_does_not_kill_a_healthy_link(
             return getattr(time, name)
 
     monkeypatch.setattr(websocket._app, "time", SteppingClock())
-    with raw_server(behave) as server:
-        with running(server.url, ping_interval=0.1, ping_timeout=0.09) as (ws, seen):
-            for _ in range(5):
-                assert pings.acquire(timeout=PATIENCE)
-            assert server.count == 1
-            assert seen.errors == []
-            assert ws.is_connected
-            wait_until(lambda: ws.get_stats()["ping_rtt"] is not None)
-            assert ws.get_stats()["ping_rtt"] < 5.0
+    with (
+        raw_server(behave) as server,
+        running(server.url, ping_interval=0.1, ping_timeout=0.09) as (ws, seen),
+    ):
+        for _ in range(5):
+            assert pings.acquire(timeout=PATIENCE)
+        assert server.count == 1
+        assert seen.errors == []
+        assert ws.is_connected
+        wait_until(lambda: ws.get_stats()["ping_rtt"] is not None)
+        assert ws.get_stats()["ping_rtt"] < 5.0
 
 
 def test_pings_of_the_server_are_answered_with_their_payload() -> None:
@@ -229,7 +234,7 @@ def test_fifty_connections_come_back_at_once() -> None:
         finally:
             for ws in crowd:
                 ws.request_stop()
-            assert all([ws.stop(PATIENCE) for ws in crowd])
+            assert all(ws.stop(PATIENCE) for ws in crowd)
 
 
 def test_flapping_server_never_makes_it_give_up() -> None:

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -269,13 +270,15 @@ def test_retry_after_is_a_lower_bound_of_the_delay() -> None:
 
 
 def test_server_that_never_answers_is_retried_for_ever() -> None:
-    settings = {"open_timeout": 0.05, "reconnect": QUICK, "connected": False}
-    with raw_server(Peer.ignore, handshake=False) as server:
-        with running(server.url, **settings) as (ws, seen):  # type: ignore[arg-type]
-            errors = seen.wait_for_errors(8)
-            assert {type(error) for error in errors} == {OpenTimeoutError}
-            assert ws.state != "failed"
-            assert "did not answer" in ws.last_error
+    settings: dict[str, Any] = {"open_timeout": 0.05, "reconnect": QUICK, "connected": False}
+    with (
+        raw_server(Peer.ignore, handshake=False) as server,
+        running(server.url, **settings) as (ws, seen),
+    ):
+        errors = seen.wait_for_errors(8)
+        assert {type(error) for error in errors} == {OpenTimeoutError}
+        assert ws.state != "failed"
+        assert "did not answer" in ws.last_error
 
 
 def test_drip_of_bytes_does_not_outlive_the_open_timeout() -> None:
@@ -286,10 +289,12 @@ def test_drip_of_bytes_does_not_outlive_the_open_timeout() -> None:
             if peer.leaving.wait(0.02):
                 return
 
-    settings = {"open_timeout": 0.3, "reconnect": SLOW_RETRY, "connected": False}
-    with raw_server(behave, handshake=False) as server:
-        with running(server.url, **settings) as (_, seen):  # type: ignore[arg-type]
-            assert isinstance(seen.wait_for_errors(1)[0], OpenTimeoutError)
+    settings: dict[str, Any] = {"open_timeout": 0.3, "reconnect": SLOW_RETRY, "connected": False}
+    with (
+        raw_server(behave, handshake=False) as server,
+        running(server.url, **settings) as (_, seen),
+    ):
+        assert isinstance(seen.wait_for_errors(1)[0], OpenTimeoutError)
 
 
 def test_endless_headers_are_cut_off() -> None:
@@ -298,11 +303,13 @@ def test_endless_headers_are_cut_off() -> None:
         while True:
             peer.sock.sendall(b"X-More: " + b"y" * 1000 + b"\r\n")
 
-    with raw_server(behave, handshake=False) as server:
-        with running(server.url, connected=False, reconnect=SLOW_RETRY) as (_, seen):
-            error = seen.wait_for_errors(1)[0]
-            assert isinstance(error, HandshakeError)
-            assert "65536" in str(error)
+    with (
+        raw_server(behave, handshake=False) as server,
+        running(server.url, connected=False, reconnect=SLOW_RETRY) as (_, seen),
+    ):
+        error = seen.wait_for_errors(1)[0]
+        assert isinstance(error, HandshakeError)
+        assert "65536" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -93,12 +93,15 @@ def test_delays_grow_too_when_there_are_two_urls() -> None:
         peer.close(1011)
 
     policy = ReconnectPolicy(initial_delay=0.2, backoff_factor=3.0, jitter=0.0)
-    with raw_server(behave) as one, raw_server(behave) as two:
-        with running([one.url, two.url], connected=False, reconnect=policy) as (ws, _):
-            deadline = time.monotonic() + 1.0
-            wait_until(lambda: one.count + two.count > 8 or time.monotonic() > deadline)
-            assert one.count + two.count <= 8
-            assert ws.generation <= 8
+    with (
+        raw_server(behave) as one,
+        raw_server(behave) as two,
+        running([one.url, two.url], connected=False, reconnect=policy) as (ws, _),
+    ):
+        deadline = time.monotonic() + 1.0
+        wait_until(lambda: one.count + two.count > 8 or time.monotonic() > deadline)
+        assert one.count + two.count <= 8
+        assert ws.generation <= 8
 
 
 def test_count_starts_again_only_after_min_uptime() -> None:
@@ -270,9 +273,11 @@ def test_events_stand_in_their_order_between_the_messages() -> None:
 
 def test_second_url_is_taken_when_the_first_is_dead_and_both_share_one_delay() -> None:
     dead = f"ws://127.0.0.1:{free_port()}"
-    with raw_server(serve_nothing) as server:
-        with running([dead, server.url], reconnect=SLOW_RETRY) as (ws, _):
-            assert ws.get_stats()["endpoint"].startswith(server.url)
+    with (
+        raw_server(serve_nothing) as server,
+        running([dead, server.url], reconnect=SLOW_RETRY) as (ws, _),
+    ):
+        assert ws.get_stats()["endpoint"].startswith(server.url)
 
 
 def test_user_has_the_last_word_on_a_failure() -> None:
@@ -285,7 +290,7 @@ def test_user_has_the_last_word_on_a_failure() -> None:
             classify=lambda failure: failure.replace(retryable=False),
         ) as (ws, _),
     ):
+        assert ws.join(PATIENCE)
         with pytest.raises(ConnectionFailedError, match="never again"):
-            while ws.wait_until_connected(PATIENCE):
-                pass
+            ws.wait_until_connected()
         assert server.count == 1

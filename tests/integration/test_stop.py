@@ -93,10 +93,12 @@ def test_while_tcp_connects_to_a_black_hole() -> None:
 
 
 def test_while_the_tls_handshake_stalls() -> None:
-    with raw_server(Peer.ignore, handshake=False) as server:
-        with started(server.url.replace("ws://", "wss://")) as (ws, _):
-            server.wait_for(1)
-            stop_in_time(ws)
+    with (
+        raw_server(Peer.ignore, handshake=False) as server,
+        started(server.url.replace("ws://", "wss://")) as (ws, _),
+    ):
+        server.wait_for(1)
+        stop_in_time(ws)
 
 
 def drip(peer: Peer) -> None:
@@ -293,7 +295,7 @@ def test_from_inside_a_callable_argument(argument: str) -> None:
             return {"url": server.url, "headers": {}, "classify": given and given[0]}[argument]
 
         arguments: dict[str, object] = {"url": server.url, argument: stop}
-        holder.append(quick(**arguments))  # type: ignore[arg-type]
+        holder.append(quick(**arguments))
         holder[0].start()
         assert holder[0].join(PATIENCE)
         stop_in_time(holder[0])
@@ -409,7 +411,7 @@ def test_no_worker_is_left_after_both_have_worked() -> None:
             pair = [quick(server.url, on_message=meet).start() for _ in range(2)]
             wait_until(lambda: all(ws.get_stats()["message_count"] for ws in pair))  # noqa: B023
             wait_until(lambda: not any(ws.get_stats()["queue_depth"] for ws in pair))  # noqa: B023
-            assert all([ws.stop() for ws in pair])
+            assert all(ws.stop() for ws in pair)
             assert library_threads() == []
 
 

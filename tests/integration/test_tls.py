@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 
 import pytest
 import trustme
@@ -11,7 +12,7 @@ import trustme
 from wsresilient import CertificateError, ConnectionFailedError, TLSError
 
 from .clients import SLOW_RETRY, running
-from .servers import PATIENCE, TEXT, Peer, frame, raw_server, serve_nothing
+from .servers import PATIENCE, TEXT, Peer, frame, raw_server, serve_nothing, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -47,25 +48,29 @@ def test_messages_go_both_ways(authority: trustme.CA, trusting: ssl.SSLContext) 
 
 
 def test_unknown_authority_is_refused_at_once_and_for_good(authority: trustme.CA) -> None:
-    with raw_server(serve_nothing, tls=server_side(authority)) as server:
-        with running(server.url, connected=False) as (ws, seen):
-            with pytest.raises(ConnectionFailedError, match="certificate"):
-                ws.wait_until_connected(PATIENCE)
-            assert ws.join(PATIENCE)
-            assert isinstance(seen.errors[0], CertificateError)
-            assert seen.errors[0].verify_code
-            assert server.count == 1
+    with (
+        raw_server(serve_nothing, tls=server_side(authority)) as server,
+        running(server.url, connected=False) as (ws, seen),
+    ):
+        with pytest.raises(ConnectionFailedError, match="certificate"):
+            ws.wait_until_connected(PATIENCE)
+        assert ws.join(PATIENCE)
+        assert isinstance(seen.errors[0], CertificateError)
+        assert seen.errors[0].verify_code
+        assert server.count == 1
 
 
 def test_certificate_of_another_host_is_refused(
     authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
-    with raw_server(serve_nothing, tls=server_side(authority, "other.test")) as server:
-        with running(server.url, connected=False, ssl_context=trusting) as (ws, seen):
-            with pytest.raises(ConnectionFailedError, match="localhost"):
-                ws.wait_until_connected(PATIENCE)
-            assert ws.join(PATIENCE)
-            assert isinstance(seen.errors[0], CertificateError)
+    with (
+        raw_server(serve_nothing, tls=server_side(authority, "other.test")) as server,
+        running(server.url, connected=False, ssl_context=trusting) as (ws, seen),
+    ):
+        with pytest.raises(ConnectionFailedError, match="localhost"):
+            ws.wait_until_connected(PATIENCE)
+        assert ws.join(PATIENCE)
+        assert isinstance(seen.errors[0], CertificateError)
 
 
 @pytest.mark.parametrize("count", [20, 200, 2_000])
@@ -81,6 +86,29 @@ def test_frames_in_the_packet_of_the_handshake_are_delivered_at_once(
         running(server.url, ssl_context=trusting) as (_, seen),
     ):
         assert seen.wait_for_messages(count) == [f"{n:050}" for n in range(count)]
+
+
+def test_decrypted_frames_do_not_wait_for_on_open_to_return(
+    authority: trustme.CA, trusting: ssl.SSLContext
+) -> None:
+    """What TLS has decrypted but nobody has read makes no socket readable."""
+
+    def behave(peer: Peer) -> None:
+        peer.accept(followed_by=b"".join(frame(TEXT, f"{n:050}") for n in range(200)))
+        peer.serve()
+
+    go_on = threading.Event()
+    with (
+        raw_server(behave, handshake=False, tls=server_side(authority)) as server,
+        running(server.url, ssl_context=trusting, on_open=lambda _: go_on.wait(PATIENCE)) as (
+            ws,
+            _,
+        ),
+    ):
+        try:
+            wait_until(lambda: ws.get_stats()["message_count"] == 200, timeout=3.0)
+        finally:
+            go_on.set()
 
 
 def test_server_without_tls_is_an_error_that_is_retried() -> None:

@@ -35,9 +35,10 @@ examples:
 """
 
 _DEMO_DESCRIPTION = """\
-Watch a stream survive. An embedded exchange on this machine streams trades and tickers; on the
-way to it a proxy breaks things: it cuts the cable, freezes the server, closes the door, and the
-exchange falls silent. One of each in 30 seconds. Nothing leaves this machine.
+Watch a stream survive. An embedded exchange streams trades and tickers; on the
+way to it a proxy breaks things: it pulls the cable, freezes the server, shuts
+the door; and then the exchange itself falls silent. One of each in 30 seconds.
+Nothing leaves this machine.
 """
 
 _DEMO_EPILOG = """\
@@ -46,26 +47,29 @@ examples:
   wsresilient demo --duration 120
   wsresilient demo --plain | tee demo.log
 
-exit code: 0 when messages were flowing at the end, 1 when not, 2 for a bad argument.
+exit code: 0 when messages were flowing at the end, 1 when not, 2 for a bad
+argument or a missing library.
 Ctrl-C ends it early, with the report.
 """
 
 _LISTEN_DESCRIPTION = """\
-Print what a WebSocket sends, for as long as you like: one message a line on standard output,
-logs and a summary on standard error. Lost connections come back by themselves.
+Print what a WebSocket sends, for as long as you like: one message a line on
+standard output, logs and a summary on standard error. Lost connections come
+back by themselves.
 """
 
 _LISTEN_EPILOG = """\
-A line break inside a text message is printed as a space, so that one message stays one line.
+A line break inside a text message is printed as a space, so that one message
+stays one line; on a terminal other control characters are replaced, too.
 
 examples:
   wsresilient listen wss://stream.example.com/ws --send '{"op": "subscribe"}'
-  wsresilient listen ws://localhost:8080/ --header 'Authorization: Bearer abc' | jq .price
-  wsresilient listen wss://example.com/feed --count 1 --duration 10 -q    # is it alive?
+  wsresilient listen ws://localhost:8080/ --header 'X-Token: abc' | jq .price
+  wsresilient listen wss://example.com/feed --count 1 --duration 10 -q  # alive?
 
-exit code: 0 when --count or --duration was reached or Ctrl-C pressed; 1 when the connection was
-given up, was never made within --duration, or sent fewer than --count messages in it; 2 for a
-bad argument.
+exit code: 0 when --count or --duration was reached, or Ctrl-C was pressed;
+1 when the connection was given up, or within --duration was never made or sent
+fewer than --count messages; 2 for a bad argument.
 """
 
 

@@ -52,7 +52,7 @@ FAULTS = (
         "reset",
         "cable pulled",
         "a reset in mid-sentence, as when a router reboots",
-        at=4.0,
+        at=3.0,
         lasts=0.0,
         needs=2.0,
     ),
@@ -60,7 +60,7 @@ FAULTS = (
         "freeze",
         "server frozen",
         "the line is open and nothing comes, not even a pong",
-        at=8.0,
+        at=7.0,
         lasts=4.0,
         needs=6.0,
     ),
@@ -68,7 +68,7 @@ FAULTS = (
         "refuse",
         "door shut",
         "cut off, and every new try refused, as during a deploy",
-        at=15.0,
+        at=13.5,
         lasts=3.0,
         needs=6.5,
     ),
@@ -76,7 +76,7 @@ FAULTS = (
         "stall",
         "feed silent",
         "pongs come as ever, but the market says nothing",
-        at=22.0,
+        at=20.5,
         lasts=0.0,
         needs=5.5,
     ),
@@ -143,28 +143,24 @@ class Ordeal:
         if self.noticed is None:
             return "not noticed" if self.ended is not None else "not noticed yet"
         patience = f", {_attempts(self.refusals)} in vain" if self.refusals else ""
+        gist = self.cause.rpartition(": ")[2]
         if self.silence is None:
-            return f"{self.cause}{patience}; not back yet"
-        return f"{self.cause}{patience}; back after {self.silence:.1f} s"
+            return f"{gist}{patience}; not back yet"
+        return f"{gist}{patience}; back after {self.silence:.1f} s"
 
     def sentence(self, width: int = 1000) -> str:
         """Say it in one line: "cable pulled: connection reset by peer; back after 0.3 s".
 
-        :param width: the cause is shortened to fit into so many characters.
+        :param width: it is cut to so many characters.
         """
-        text = f"{self.fault.title}: {self.outcome()}"
-        excess = len(text) - width
-        if excess > 0 and len(self.cause) > excess + 8:
-            shorter = shorten(self.cause, len(self.cause) - excess)
-            text = text.replace(self.cause, shorter)
-        return text
+        return shorten(f"{self.fault.title}: {self.outcome()}", width)
 
 
 def plain_words(error: Exception) -> str:
     """Say an error as one would say it aloud: "connection reset by peer"."""
     text = re.sub(r"^.*\[(?:WinError|Errno) -?\d+\] ", "", shorten(str(error)))
     # The class, the address and the settings are in the log.
-    text = text.partition(", ")[0].rpartition(": ")[2]
+    text = re.sub(r"^\S+:\d+: (\w+Error: )?", "", text.partition(", ")[0])
     # Only a sentence that begins with a common word is made to begin in lower case.
     return text[:1].lower() + text[1:] if text[1:2].islower() else text or type(error).__name__
 

@@ -175,6 +175,7 @@ class Listener:
             interrupted = True
         self.summary = self._monitor.get_summary()
         last_error = self._connection.last_error
+        self._output.close()
         self._connection.stop()
         if self._output.is_broken:
             self.summary = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -12,13 +13,18 @@ from typing import TextIO
 
 __all__ = ["LineWriter", "logging_to", "silence_standard_output"]
 
+#: Bytes that a pipe takes without blocking when it has room at all.
+_ROOM = getattr(select, "PIPE_BUF", 512)
+#: Seconds after which a writer that waits for room looks whether it is still wanted.
+_LOOK_EVERY = 0.1
+
 
 class LineWriter:
     """Writes whole lines from any thread, each at once.
 
     Where the stream is a pipe or a file, lines go past Python's buffer straight to the
-    descriptor: a thread that is held there, because nobody reads, holds no lock that the end
-    of the process needs.
+    descriptor, and only while there is room: a thread that waits because nobody reads holds
+    no lock that the end of the process needs, and can be let go with :meth:`close`.
 
     :param stream: where to.
     :ivar is_broken: nobody reads any more; further lines are forgotten.
@@ -31,12 +37,17 @@ class LineWriter:
         self._encoding = getattr(stream, "encoding", None) or "utf-8"
         self.is_terminal = stream.isatty()
         self.is_broken = False
+        self._is_closing = False
+
+    def close(self) -> None:
+        """Write no more, not even the rest of a line that waits for room; returns at once."""
+        self._is_closing = True
 
     def write(self, line: str) -> bool:
         """Write one line.
 
         :param line: without its line end.
-        :returns: False when nobody reads any more.
+        :returns: False when nobody reads any more, or it was closed.
         """
         data = f"{line}\n".encode(self._encoding, "backslashreplace")
         with self._lock:
@@ -45,15 +56,18 @@ class LineWriter:
                     self._put(data)
                 except BrokenPipeError:
                     self.is_broken = True
-            return not self.is_broken
+            return not (self.is_broken or self._is_closing)
 
     def _put(self, data: bytes) -> None:
         if self._descriptor is None:
             self._stream.write(data.decode(self._encoding))
             self._stream.flush()
             return
-        while data:
-            data = data[os.write(self._descriptor, data) :]
+        while data and not self._is_closing:
+            _, has_room, _ = select.select([], [self._descriptor], [], _LOOK_EVERY)
+            if has_room:
+                with contextlib.suppress(BlockingIOError):  # somebody else was faster
+                    data = data[os.write(self._descriptor, data[:_ROOM]) :]
 
 
 def _plain_descriptor(stream: TextIO) -> int | None:

@@ -199,8 +199,15 @@ class LiveView:
         from rich.panel import Panel
         from rich.progress_bar import ProgressBar
 
+        # Room for the "^C" that the terminal writes behind the last line; else it would scroll.
+        width = min(self._console.width - 3, 120)
         body = Group(
-            ProgressBar(total=scene.duration, completed=min(scene.elapsed, scene.duration)),
+            ProgressBar(
+                total=scene.duration,
+                completed=min(scene.elapsed, scene.duration),
+                complete_style="green",
+                finished_style="green",
+            ),
             "",
             _stats_table(scene),
             "",
@@ -208,12 +215,13 @@ class LiveView:
             _label("last error", scene.stats["last_error"] or "none so far"),
             _now_line(scene.current),
             _label("survived", ""),
-            *_survived_lines(scene.ordeals, self._console.width - 6),
+            *_survived_lines(scene.ordeals, width - 6),
             _label("the library says", ""),
             *(_dim(f"  {line}") for line in self._logs),
         )
         return Panel(
             body,
+            width=width,
             title="wsresilient demo: one stream, four faults",
             subtitle=f"{scene.elapsed:.0f} of {scene.duration:.0f} s, Ctrl-C ends it",
         )

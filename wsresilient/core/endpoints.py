@@ -30,8 +30,8 @@ def parse_urls(urls: object) -> tuple[WebSocketURL, ...]:
 class EndpointList:
     """Goes through URLs in failover order.
 
-    After a connection that opened, the first URL is the first choice again; after a failed
-    attempt the next one is tried, and there is no pause before every one has been tried.
+    After a connection that opened, the first URL is the first choice again, after a pause;
+    after a failed attempt the next one is tried, without a pause before every one has been.
     """
 
     def __init__(self) -> None:
@@ -39,17 +39,20 @@ class EndpointList:
 
     def choose(self, urls: Sequence[WebSocketURL]) -> WebSocketURL:
         """Return where the next attempt goes."""
+        self._failed = max(0, self._failed)
         return urls[self._failed % len(urls)]
 
     def failed(self, count: int) -> bool:
-        """Note a failed attempt.
+        """Note a failed attempt, or the end of a connection.
 
         :param count: how many URLs there are.
-        :returns: whether all of them have been tried, so that a pause is due.
+        :returns: whether a pause is due, since all of them have been tried or one did open.
         """
         self._failed += 1
         return self._failed % max(1, count) == 0
 
     def opened(self) -> None:
         """Note a connection that opened."""
-        self._failed = 0
+        # Its end is not yet a failed attempt: two servers that accept and close at once would
+        # be asked in turns without any pause.
+        self._failed = -1

@@ -127,7 +127,7 @@ def _credentials(value: str) -> Iterator[str]:
         if piece.lower() in SCHEMES:
             continue
         # "name=value" of a cookie or parameter; a "=" at the end is the padding of base64.
-        name, equals, parameter = piece.partition("=")
+        _, equals, parameter = piece.partition("=")
         secret = parameter.strip("\"'") if equals and parameter.strip("=") else piece
         yield secret
         yield secret.rstrip("=")

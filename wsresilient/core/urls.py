@@ -75,8 +75,8 @@ def parse_url(url: object) -> WebSocketURL:
     """
     if not isinstance(url, str):
         # Not shown: bytes and URL objects may hold secrets.
-        shown = "None" if url is None else f"of type {type(url).__name__}"
-        raise ConfigurationError(f"url is {shown}; allowed: a str")
+        what = "None" if url is None else f"of type {type(url).__name__}"
+        raise ConfigurationError(f"url is {what}; allowed: a str")
     if any(ord(char) <= 32 or ord(char) == 127 for char in url):
         raise _bad_url(url, "it contains a space or a control character; percent-encode it")
     try:
@@ -88,7 +88,7 @@ def parse_url(url: object) -> WebSocketURL:
             url, "host or port is malformed (in user info, percent-encode / ? # @)"
         ) from None
     if parts.scheme not in DEFAULT_PORTS:
-        shown = redact_url(url) if parts.netloc else None
+        shown = redact_url(url) if parts.netloc else ""
         raise _bad_url(url, "the scheme must be ws:// or wss://", shown=shown)
     if not host:
         raise _bad_url(url, "there is no host name")
@@ -112,10 +112,10 @@ def parse_url(url: object) -> WebSocketURL:
     )
 
 
-def _bad_url(url: str, why: str, *, shown: str | None = None) -> ConfigurationError:
-    shown = shown or _redact_malformed(url)
+def _bad_url(url: str, why: str, *, shown: str = "") -> ConfigurationError:
     return ConfigurationError(
-        f"url is {shown!r:.200}: {why}; allowed: ws://host[:port]/path or wss://..."
+        f"url is {shown or _redact_malformed(url)!r:.200}: {why}; "
+        "allowed: ws://host[:port]/path or wss://..."
     )
 
 

@@ -28,6 +28,8 @@ _COLUMNS = (
     ("QUAL", 4, ">"),
 )
 _GAP = "  "
+#: A few messages wait at any moment; only more are worth a line.
+_MANY_WAITING = 1000
 _NAME_WIDTH = WIDTH - sum(width + len(_GAP) for _, width, _ in _COLUMNS)
 
 
@@ -69,12 +71,12 @@ def _connection_lines(name: str, stats: Mapping[str, Any]) -> list[str]:
         lines.append(shorten(f"last error: {stats['last_error']}", WIDTH - 2))
     troubles = [
         f"{format_count(stats[key], 8)} {words}"
-        for key, words in (
-            ("queue_depth", "messages waiting"),
-            ("dropped_messages", "dropped"),
-            ("callback_errors", "handler errors"),
+        for key, least, words in (
+            ("queue_depth", _MANY_WAITING, "messages waiting for the handler"),
+            ("dropped_messages", 1, "dropped"),
+            ("callback_errors", 1, "handler errors"),
         )
-        if stats[key]
+        if stats[key] >= least
     ]
     if troubles:
         lines.append(", ".join(troubles))

@@ -7,6 +7,7 @@ It starts and stops lives (``supervisor.py``), sends, pulls and tells; the decis
 from __future__ import annotations
 
 import contextlib
+import copy
 import queue
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -141,12 +142,19 @@ class ResilientWebSocket:
             check_callable(argument, handler)
             if handler is not None:
                 self._add_handler(event, handler)
-        self._dispatcher = dispatcher if dispatcher is not None else default_dispatcher()
+        if dispatcher is not None and not isinstance(dispatcher, Dispatcher):
+            raise ConfigurationError(
+                f"dispatcher is {dispatcher!r:.60}; allowed: a Dispatcher, or None"
+            )
+        self._dispatcher = dispatcher or default_dispatcher()
         self._limiter = _limiter(self._config.send_rate)
+        registry = default_registry() if monitor is None else getattr(monitor, "registry", None)
+        if registry is None:
+            raise ConfigurationError(f"monitor is {monitor!r:.60}; allowed: a Monitor, or None")
         self._status = Status(self._name, self._options.shown_url(), self._config)
         self._outbox = Outbox(self._config.send_queue_size)  # guarded by _status.changed
         self._life: Supervisor | None = None
-        register(self, monitor.registry if monitor is not None else default_registry())
+        register(self, registry)
 
     def __repr__(self) -> str:
         status = self._status
@@ -165,7 +173,7 @@ class ResilientWebSocket:
         """
         life = self._life
         if life is not None and not life.ended.is_set():
-            if life.stopping is None:
+            if not life.is_over:
                 return self
             self._wait_for_end(life)
         self._status.retry_count = 0
@@ -263,11 +271,13 @@ class ResilientWebSocket:
 
         :raises ConnectionFailedError: it was given up.
         """
-        self.start()
         try:
+            self.start()
             self.join()
         except KeyboardInterrupt:
-            self.stop()
+            # A second Ctrl-C does not wait for the close handshake any more.
+            with contextlib.suppress(KeyboardInterrupt):
+                self.stop()
             return
         self._raise_if_failed()
 
@@ -291,7 +301,8 @@ class ResilientWebSocket:
     def _raise_if_failed(self) -> None:
         life = self._life
         if self._status.state is FAILED and life is not None and life.fatal is not None:
-            raise life.fatal
+            # A copy: several threads may raise it, and each adds its traceback.
+            raise copy.copy(life.fatal) from life.fatal.__cause__
 
     def reconnect(self, reason: str = "requested") -> None:
         """Connect anew, now: ends the running connection, or skips the wait for the next.
@@ -300,7 +311,7 @@ class ResilientWebSocket:
         :raises NotConnectedError: it is not running.
         """
         life = self._life
-        if life is None or life.stopping is not None or life.ended.is_set():
+        if life is None or life.is_over:
             raise NotConnectedError(f"{self._name} is {self._status.state}; call start()")
         life.request_reconnect(reason)
 
@@ -458,7 +469,7 @@ class ResilientWebSocket:
         now = monotonic()
         message = OutgoingMessage(payload, text, None if ttl is None else now + ttl)
         life = self._life
-        if life is None or life.stopping is not None or life.ended.is_set():
+        if life is None or life.is_over:
             raise NotConnectedError(f"{self._name} is {self._status.state}; call start()")
         with self._status.changed:
             self._outbox.add(message, now=now)
@@ -615,7 +626,10 @@ def connect(url: URL, **settings: Any) -> ResilientWebSocket:
 def _configured(config: ConnectionConfig | None, settings: dict[str, Any]) -> ConnectionConfig:
     if config is not None and not isinstance(config, ConnectionConfig):
         raise ConfigurationError(f"config is {config!r:.60}; allowed: a ConnectionConfig, or None")
-    return (config or ConnectionConfig()).replace(**settings)
+    merged = (config or ConnectionConfig()).replace(**settings)
+    if merged.rotation == "make_before_break":
+        _refuse_unavailable(**{"rotation='make_before_break'": True})
+    return merged
 
 
 def _checked_name(name: object) -> str | None:
@@ -631,7 +645,7 @@ def _limiter(rate: Any) -> RateLimiter | None:
 def _refuse_unavailable(**arguments: object) -> None:
     for name, value in arguments.items():
         if value is not None:
-            raise ConfigurationError(f"{name}= is not available in this version; leave it out")
+            raise ConfigurationError(f"{name} is not available in this version; leave it out")
 
 
 def _refuse_topics(*wanted: object) -> NoReturn:

@@ -59,12 +59,14 @@ class Delivery:
         self._lane = self._new_lane(config)
         # Notices about a lane that is held up cannot wait in that lane.
         self._notices = self._new_lane(config)
-        self.inbox = Inbox(config)
+        self.inbox = Inbox(config, on_overflow=self._overflowed)
         self._inline_events: deque[Callable[[], object]] = deque()
         self._inline_thread: int | None = None
         self._lock = threading.Lock()  # guards the writing of _waiters
         self._waiters: tuple[queue.SimpleQueue[list[Payload] | None], ...] = ()
         self._overflow_since: float | None = None
+        self._discarding = False
+        self._under_way: list[Any] = []
 
     def _new_lane(self, config: ConnectionConfig) -> Lane:
         return Lane(
@@ -115,6 +117,8 @@ class Delivery:
 
     def discard(self) -> None:
         """Deliver no more messages, not even of the batch under way; events go on."""
+        self._discarding = True
+        self._under_way.clear()  # ends the loop over it, behind the call that is running
         self._lane.discard()
         self.inbox.close(discard=True)
         self._answer_waiters(None)
@@ -202,11 +206,16 @@ class Delivery:
             self._serve_batch(entry)
 
     def _serve_batch(self, batch: Batch) -> None:
-        handlers = self._handlers
-        if handlers.has("message"):
-            handlers.deliver("message", batch.messages)
-        if handlers.has("data"):
-            handlers.deliver("data", self._decoded(batch))
+        if self._handlers.has("message"):
+            self._hand_over("message", batch.messages)
+        if self._handlers.has("data") and not self._discarding:
+            self._hand_over("data", self._decoded(batch))
+
+    def _hand_over(self, event: str, items: list[Any]) -> None:
+        self._under_way = items
+        if self._discarding:  # looked at after the line before, as discard() does it in reverse
+            items.clear()
+        self._handlers.deliver(event, items)
 
     def _decoded(self, batch: Batch) -> list[Message]:
         decoded: list[Message] = []
@@ -214,7 +223,7 @@ class Delivery:
         for payload in batch.messages:
             try:
                 data = self._decoder(payload)
-            except Exception as error:
+            except BaseException as error:  # a user's function may raise anything
                 self._handlers.fail(self._decode_error(payload, error))
                 continue
             decoded.append(
@@ -228,7 +237,7 @@ class Delivery:
             )
         return decoded
 
-    def _decode_error(self, payload: Payload, error: Exception) -> DecodeError:
+    def _decode_error(self, payload: Payload, error: BaseException) -> DecodeError:
         excerpt = shorten(redact_text(payload if isinstance(payload, str) else repr(payload[:100])))
         made = DecodeError(f"a message was not decoded ({describe(error)}): {excerpt:.100}")
         made.__cause__ = error

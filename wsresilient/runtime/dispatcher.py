@@ -2,7 +2,7 @@
 
 A lane is served by one worker at a time, but by any. When every worker is held by a slow
 handler another one is started, up to a bound, so that a slow handler holds up its own
-connection only. It knows lanes, not connections.
+connection only. While lanes wait, a lookout sees to that. It knows lanes, not connections.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 from ..config import check_integer
@@ -23,7 +24,7 @@ logger = logging.getLogger("wsresilient.dispatcher")
 
 #: Seconds in one entry after which a worker counts as held.
 HELD_AFTER = 0.05
-#: Seconds that a worker beyond the usual number stays without work.
+#: Seconds that a worker beyond the usual number, or the lookout, stays without work.
 SURPLUS_LIFE = 10.0
 #: Entries of one lane before others get their turn.
 TURN = 16
@@ -61,12 +62,19 @@ class Dispatcher:
         self._usual = workers
         self._most = max_workers
         self._name = name
+        self._started = 0  # guarded by _lock
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        # None wakes an idle worker, to see whether its time is over.
         self._ready: queue.SimpleQueue[Lane | None] = queue.SimpleQueue()
+        # Set when lanes wait and no worker is idle.
+        self._pressed = threading.Event()
         self._lock = threading.Lock()  # guards the fields below
         self._lanes: set[Lane] = set()
         self._workers: set[_Worker] = set()
         self._idle = 0
-        self._started = 0
+        self._lookout: _Worker | None = None
 
     def __repr__(self) -> str:
         with self._lock:
@@ -92,7 +100,8 @@ class Dispatcher:
         with self._lock:
             self._lanes.difference_update(lanes)
             if not self._lanes:
-                for _ in self._workers:
+                self._pressed.set()
+                if self._idle:
                     self._ready.put(None)
 
     def join(self, *, timeout: float) -> bool:
@@ -104,7 +113,8 @@ class Dispatcher:
         with self._lock:
             if self._lanes:
                 return True
-            threads = [worker.thread for worker in self._workers if worker.thread is not None]
+            everybody = [*self._workers, *([self._lookout] if self._lookout else [])]
+            threads = [worker.thread for worker in everybody if worker.thread is not None]
         return not gather(threads, timeout=timeout)
 
     def schedule(self, lane: Lane) -> None:
@@ -116,19 +126,29 @@ class Dispatcher:
         """Start a worker if lanes wait and all workers are held; cheap, called often."""
         if self._idle > 0:
             return
-        now = monotonic()
         with self._lock:
-            if self._idle > 0 or self._ready.empty() or not self._needs_worker(now):
+            if self._idle > 0 or self._ready.empty():
                 return
-            worker = _Worker()
-            self._workers.add(worker)
+            newcomer = _Worker()
+            work: Callable[[_Worker], None]
+            if self._needs_worker(monotonic()):
+                self._workers.add(newcomer)
+                work = self._work
+            elif self._lookout is None and len(self._workers) < self._most:
+                self._lookout = newcomer
+                work = self._look_out
+            else:
+                self._pressed.set()
+                return
             self._started += 1
             number = self._started
         try:
-            worker.thread = spawn(self._work, worker, name=f"{self._name}-{number}")
+            newcomer.thread = spawn(work, newcomer, name=f"{self._name}-{number}")
         except RuntimeError as error:  # the interpreter is shutting down
             with self._lock:
-                self._workers.discard(worker)
+                self._workers.discard(newcomer)
+                if self._lookout is newcomer:
+                    self._lookout = None
             logger.debug("no more workers: %s", error)
 
     def _needs_worker(self, now: float) -> bool:
@@ -138,6 +158,21 @@ class Dispatcher:
         # The one that took its entry last tells whether any of them is on the move.
         youngest = max(worker.since for worker in self._workers)
         return count < self._most and youngest < now - HELD_AFTER
+
+    def _look_out(self, me: _Worker) -> None:
+        """Call relieve() while lanes wait, since those who put into them may not come again."""
+        while True:
+            time.sleep(HELD_AFTER)
+            self.relieve()
+            if not self._ready.empty():
+                continue
+            self._pressed.wait(SURPLUS_LIFE)
+            with self._lock:
+                if not self._lanes or not self._pressed.is_set():
+                    if self._lookout is me:
+                        self._lookout = None
+                    return
+                self._pressed.clear()
 
     def _work(self, worker: _Worker) -> None:
         while True:
@@ -149,17 +184,27 @@ class Dispatcher:
     def _next_lane(self, worker: _Worker) -> Lane | None:
         """Wait for a lane; None when this worker's time is over."""
         worker.since = float("inf")
-        with self._lock:
-            self._idle += 1
-            surplus = len(self._workers) > self._usual
-        lane = self._get(SURPLUS_LIFE if surplus else None)
-        with self._lock:
-            self._idle -= 1
-            if lane is None:
-                # schedule() puts first and then looks at _idle, so one more look suffices.
-                lane = self._get(0.0)
-            if lane is None:
-                self._workers.discard(worker)
+        lane: Lane | None = None
+        while lane is None:
+            with self._lock:
+                if not self._lanes and self._ready.empty():
+                    self._workers.discard(worker)
+                    return None
+                self._idle += 1
+                surplus = len(self._workers) > self._usual
+            lane = self._get(SURPLUS_LIFE if surplus else None)
+            with self._lock:
+                self._idle -= 1
+                if lane is None:
+                    # schedule() puts first and then looks at _idle, so one more look suffices.
+                    lane = self._get(0.0)
+                if lane is None and (not self._lanes or len(self._workers) > self._usual):
+                    self._workers.discard(worker)
+                    if not self._lanes and self._idle:
+                        self._ready.put(None)  # the next one's time is over too
+                    return None
+        if not self._ready.empty():
+            self.relieve()  # a lane came while this worker still passed for idle
         return lane
 
     def _get(self, timeout: float | None) -> Lane | None:
@@ -169,14 +214,18 @@ class Dispatcher:
             return None
 
     def _serve(self, lane: Lane, worker: _Worker) -> None:
-        if serve_turn(lane, worker):
+        try:
+            again = serve_turn(lane, worker)
+        except BaseException:
+            # Handlers are isolated, so this is a bug; it must not cost the lane its worker.
+            logger.exception("serving a lane failed; it goes on")
+            again = lane.hand_back()
+        if again:
             self.schedule(lane)
 
     def forget_threads(self) -> None:
         """Begin anew in a child after a fork, where no thread of the parent exists."""
-        self._ready = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._lanes, self._workers, self._idle = set(), set(), 0
+        self._begin_anew()
 
 
 def serve_turn(lane: Lane, worker: _Worker) -> bool:

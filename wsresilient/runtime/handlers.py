@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 from ..config import check_callable, unknown_name
 from ..core.metrics import HandlerCounters
 from ..core.redact import Redactor
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, as_exception
 from .clock import monotonic
 
 __all__ = ["EVENTS", "HandlerSet", "SlowCall"]
@@ -59,35 +60,48 @@ class SlowCall(NamedTuple):
 
 
 class _Progress:
-    """Where delivery stands; written by the serving thread, read by the watchdog."""
+    """Where delivery stands on one thread; written by it, read by the watchdog.
 
-    __slots__ = ("event", "pending", "started", "thread_id")
+    :param thread_id: of that thread.
+    """
 
-    def __init__(self) -> None:
-        self.event: str | None = None
+    __slots__ = ("event", "pending", "started", "thread_id", "watched")
+
+    def __init__(self, thread_id: int) -> None:
+        self.thread_id = thread_id
+        self.event = "?"
         self.pending: Iterator[Any] | None = None
         self.started = 0.0
-        self.thread_id = 0
+        self.watched = _Watched()  # the watchdog's own
 
     def begin(self, event: str, pending: Iterator[Any] | None) -> None:
-        self.pending = pending
-        self.started = monotonic()
-        self.thread_id = threading.get_ident()
+        # In this order: an old start without a batch would look like a call that lasts.
         self.event = event
+        self.started = monotonic()
+        self.pending = pending
 
-    def save(self) -> tuple[str | None, Iterator[Any] | None, float]:
+    def save(self) -> tuple[str, Iterator[Any] | None, float]:
         return self.event, self.pending, self.started
 
-    def restore(self, saved: tuple[str | None, Iterator[Any] | None, float]) -> None:
-        self.event, self.pending, self.started = saved
+    def restore(self, saved: tuple[str, Iterator[Any] | None, float]) -> None:
+        self.event, self.pending, self.started = saved  # the batch before its start, likewise
 
-    def key(self) -> tuple[float, int] | None:
+    def key(self) -> tuple[float, int]:
         """A value that stays the same as long as the same handler call lasts."""
         pending = self.pending
-        if self.event is None:
-            return None
         # The list iterator knows how many are left: no counter has to be kept per message.
         return self.started, pending.__length_hint__() if pending is not None else -1  # type: ignore[attr-defined]
+
+
+class _Watched:
+    """What the watchdog remembers of one delivery, from look to look."""
+
+    __slots__ = ("key", "reported", "since")
+
+    def __init__(self) -> None:
+        self.key: tuple[float, int] | None = None
+        self.since = 0.0
+        self.reported = False
 
 
 class HandlerSet:
@@ -102,12 +116,11 @@ class HandlerSet:
         self._handlers: dict[str, tuple[Handler, ...]] = dict.fromkeys(EVENTS, ())
         self.counters = HandlerCounters()
         self.redact = Redactor()
-        self._progress = _Progress()
+        # By thread: after a restart from inside a handler, the old lane still runs beside the
+        # new one. An entry is there only while a handler is being called.
+        self._running: dict[int, _Progress] = {}
         self._tracebacks_from = 0.0
         self._tracebacks = 0
-        self._watched_key: tuple[float, int] | None = None
-        self._watched_since = 0.0
-        self._reported = False
 
     def add(self, event: str, handler: Handler, *, argument: str | None = None) -> None:
         """Add a handler.
@@ -134,14 +147,16 @@ class HandlerSet:
         handlers = self._handlers[event]
         if not handlers:
             return
-        outer = self._progress.save()
-        for handler in handlers:
-            self._progress.begin(event, None)
-            try:
-                handler(*args)
-            except BaseException as error:
-                self._failed(event, handler, error)
-        self._progress.restore(outer)
+        progress, outer = self._enter()
+        try:
+            for handler in handlers:
+                progress.begin(event, None)
+                try:
+                    handler(*args)
+                except BaseException as error:
+                    self._failed(event, handler, error)
+        finally:
+            self._leave(progress, outer)
 
     def deliver(self, event: str, items: list[Any]) -> None:
         """Give each item of a list to the handlers of an event; what messages run through.
@@ -153,16 +168,36 @@ class HandlerSet:
             return
         handler = handlers[0] if len(handlers) == 1 else self._fan(event, handlers)
         pending = iter(items)
-        outer = self._progress.save()
-        self._progress.begin(event, pending)
-        while True:
-            try:
-                for item in pending:
-                    handler(item)
-                break
-            except BaseException as error:
-                self._failed(event, handler, error)
-        self._progress.restore(outer)
+        progress, outer = self._enter()
+        try:
+            progress.begin(event, pending)
+            while True:
+                try:
+                    for item in pending:
+                        handler(item)
+                    break
+                except BaseException as error:
+                    self._failed(event, handler, error)
+        finally:
+            self._leave(progress, outer)
+
+    def _enter(self) -> tuple[_Progress, tuple[str, Iterator[Any] | None, float] | None]:
+        """Note that this thread is calling handlers, perhaps inside of another call."""
+        thread_id = threading.get_ident()
+        progress = self._running.get(thread_id)
+        if progress is not None:
+            return progress, progress.save()
+        progress = _Progress(thread_id)
+        self._running[thread_id] = progress
+        return progress, None
+
+    def _leave(
+        self, progress: _Progress, outer: tuple[str, Iterator[Any] | None, float] | None
+    ) -> None:
+        if outer is None:
+            del self._running[progress.thread_id]
+        else:
+            progress.restore(outer)
 
     def _fan(self, event: str, handlers: tuple[Handler, ...]) -> Handler:
         """Make one function that calls several, each isolated."""
@@ -178,8 +213,7 @@ class HandlerSet:
 
     def is_calling(self) -> bool:
         """Whether the calling thread is inside one of these handlers."""
-        progress = self._progress
-        return progress.event is not None and progress.thread_id == threading.get_ident()
+        return threading.get_ident() in self._running
 
     def fail(self, error: Exception) -> None:
         """Count and tell an error that is a message's fault rather than a handler's."""
@@ -190,8 +224,7 @@ class HandlerSet:
         self.counters.callback_errors += 1
         self._log(event, handler, error)
         if event != "error":
-            shown = error if isinstance(error, Exception) else _as_exception(error)
-            self.call("error", shown)
+            self.call("error", as_exception(error, "a handler"))
 
     def _log(self, event: str, handler: Handler, error: BaseException) -> None:
         now = monotonic()
@@ -200,41 +233,57 @@ class HandlerSet:
         self._tracebacks += 1
         if self._tracebacks > TRACEBACKS_PER_MINUTE:
             return
-        logger.error(
+        if not logger.isEnabledFor(logging.ERROR):
+            return
+        last = self._tracebacks == TRACEBACKS_PER_MINUTE
+        record = logger.makeRecord(
+            logger.name,
+            logging.ERROR,
+            __file__,
+            0,
             "%s: handler %s for %r raised %s; the stream goes on%s",
-            self._owner,
-            getattr(handler, "__qualname__", repr(handler)),
-            event,
-            type(error).__name__,
-            "" if self._tracebacks < TRACEBACKS_PER_MINUTE else "; more in this minute not logged",
-            exc_info=(type(error), error, error.__traceback__),
+            (
+                self._owner,
+                _name_of(handler),
+                event,
+                type(error).__name__,
+                "; more in this minute not logged" if last else "",
+            ),
+            (type(error), error, error.__traceback__),
         )
+        # What formatters show in place of exc_info: the text of an exception may hold a secret.
+        record.exc_text = self._traceback(error)
+        logger.handle(record)
+
+    def _traceback(self, error: BaseException) -> str:
+        # Places stay as they are: a word of the URL's query may be the name of a function.
+        return "".join(
+            part if part.startswith('  File "') else self.redact(part)
+            for part in traceback.TracebackException.from_exception(error).format()
+        ).rstrip()
 
     # From the watchdog's thread.
 
     def find_slow_call(self, limit: float, now: float) -> SlowCall | None:
         """Tell of a handler call that lasts longer than ``limit`` seconds, once for each."""
-        key = self._progress.key()
-        if key is None or key != self._watched_key:
-            self._watched_key, self._watched_since, self._reported = key, now, False
-            if key is None:
-                return None
-            if key[1] < 0:  # no batch: the start of the call itself is known
-                self._watched_since = key[0]
-        lasted = now - self._watched_since
-        if self._reported or lasted < limit:
-            return None
-        self._reported = True
-        progress = self._progress
-        where = _where_it_stands(progress.thread_id)
-        return SlowCall(progress.event or "?", where, lasted)
+        for progress in list(self._running.values()):
+            key, watched = progress.key(), progress.watched
+            if key != watched.key:
+                watched.key, watched.reported = key, False
+                # Without a batch the start of the call itself is known.
+                watched.since = key[0] if key[1] < 0 else now
+            lasted = now - watched.since
+            if lasted >= limit and not watched.reported:
+                watched.reported = True
+                return SlowCall(progress.event, _where_it_stands(progress.thread_id), lasted)
+        return None
 
 
-def _as_exception(error: BaseException) -> Exception:
-    """Wrap SystemExit, KeyboardInterrupt and the like, since on_error takes an Exception."""
-    wrapped = RuntimeError(f"a handler raised {type(error).__name__}: {error}")
-    wrapped.__cause__ = error
-    return wrapped
+def _name_of(handler: Handler) -> str:
+    try:
+        return str(getattr(handler, "__qualname__", type(handler).__qualname__))
+    except Exception:  # an object of the user's may do anything
+        return type(handler).__qualname__
 
 
 def _where_it_stands(thread_id: int) -> str:

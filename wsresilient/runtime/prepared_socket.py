@@ -68,6 +68,8 @@ class PreparedSocket:
         self._closed = False  # websocket-client looks at it
         self.head: ResponseHead | None = None
         self.subprotocol: str | None = None
+        #: What went wrong in the handshake: websocket-client wraps some of it in its own.
+        self.error: Exception | None = None
         self.deflate: DeflateParameters | None = None
 
     def load(self, frame: bytes) -> None:
@@ -84,7 +86,11 @@ class PreparedSocket:
     def recv(self, size: int) -> bytes:
         """Return bytes of the handshake's answer or of a control frame."""
         if self.head is None:
-            self._read_answer()
+            try:
+                self._read_answer()
+            except Exception as error:
+                self.error = error
+                raise
         piece = self._buffer[self._position : self._position + size]
         self._position += len(piece)
         if not piece:
@@ -97,7 +103,8 @@ class PreparedSocket:
         try:
             self._stream.send(data, deadline=self._deadline, waker=self._waker)
         except TimeoutError:
-            raise self._late("the server did not read the handshake") from None
+            self.error = self._late("the server did not read the handshake")
+            raise self.error from None
         return len(data)
 
     def fileno(self) -> int:

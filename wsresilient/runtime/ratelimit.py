@@ -60,4 +60,4 @@ class RateLimiter:
                 return True
             if deadline is not None and monotonic() + pause > deadline:
                 return False
-            self._pause.wait(pause)
+            self._pause.wait(min(pause, 1.0))  # in pieces, so that Ctrl-C is heard

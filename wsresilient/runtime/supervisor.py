@@ -8,6 +8,7 @@ and calls no handlers (``delivery.py``).
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +23,13 @@ from ..core.outbox import Outbox
 from ..core.policing import NextStep, RetryHistory
 from ..core.redact import Redactor
 from ..core.state import ConnectionState
-from ..errors import AuthenticationError, ConnectionFailedError, NotConnectedError, describe
+from ..errors import (
+    AuthenticationError,
+    ConnectionFailedError,
+    NotConnectedError,
+    as_exception,
+    describe,
+)
 from .clock import monotonic, wall_clock
 from .delivery import Delivery
 from .handlers import HandlerSet
@@ -81,11 +88,14 @@ class Supervisor:
         )
         self._endpoints = EndpointList()
         self._url_count = 1
+        self._lost_at = wall_clock()
+        self._gap_reason = "reconnect"
         self._greeted = 0  # the latest generation whose on_open is over
         self._next_stats = monotonic() + config.stats_interval
         # Guarded by status.changed:
         self.attempt: Attempt | None = None
         self.stopping: Failure | None = None
+        self._pausing = False
         self._hurry = False
         self.thread: threading.Thread | None = None
         self.ended = threading.Event()  # all of it: thread, lane, watchdog
@@ -116,13 +126,18 @@ class Supervisor:
         """End the running connection in favour of a new one, or skip the wait for one."""
         with self._status.changed:
             attempt = self.attempt
-            self._hurry = attempt is None
+            self._hurry = self._pausing
             self._status.changed.notify_all()
         if attempt is not None and attempt.is_open:
             reason = Failure(
                 FailureKind.REQUESTED, f"reconnect() was called: {text}", is_error=False
             )
             attempt.interrupt(reason, graceful=True)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended or is about to: stopped or given up."""
+        return self.stopping is not None or self.fatal is not None or self.ended.is_set()
 
     def is_own_thread(self) -> bool:
         """Whether the calling thread is the connection's, or inside one of its handlers."""
@@ -134,10 +149,10 @@ class Supervisor:
         self.delivery.adopt_thread()
         try:
             self._supervise()
-        except Exception as error:
+        except BaseException as error:
             # A bug of the library: say so and leave the user with a state that is true.
             logger.exception("%s: the supervisor failed", self._status.name)
-            self._give_up(classify(error), "an internal error")
+            self._give_up(classify(as_exception(error, "the library")), "an internal error")
         finally:
             self._watchdog.remove(self)
             with self._status.changed:
@@ -172,10 +187,11 @@ class Supervisor:
     def _pause(self, delay: float) -> None:
         deadline = monotonic() + delay
         with self._status.changed:
+            self._pausing = True
             self._status.changed.wait_for(
                 lambda: self.stopping is not None or self._hurry, max(0.0, deadline - monotonic())
             )
-            self._hurry = False
+            self._pausing = self._hurry = False
 
     def _attempt(self) -> Failure:
         """Make one attempt and say how it ended."""
@@ -188,10 +204,10 @@ class Supervisor:
             self._advance(ConnectionState.CONNECTING, f"connecting to {shown}")
             logger.info("%s: connecting to %s", status.name, shown)
             attempt = Attempt(request, self._config, self)
-        except Exception as error:
+        except BaseException as error:  # a user's function may raise anything
             if status.state is not ConnectionState.CONNECTING:
                 self._advance(ConnectionState.CONNECTING, "preparing an attempt")
-            failure = self._final_word(_redacted(error))
+            failure = self._final_word(_redacted(as_exception(error, "a callable of yours")))
         else:
             failure = self._run(attempt)
         self._close_books(attempt, failure)
@@ -235,7 +251,7 @@ class Supervisor:
             return failure
         try:
             judged: object = self._options.classify(failure)
-        except Exception:
+        except BaseException:  # a user's function may raise anything
             logger.exception("%s: the classify handler raised; ignored", self._status.name)
             return failure
         if not isinstance(judged, Failure):
@@ -253,10 +269,13 @@ class Supervisor:
         opened_at = attempt.opened_at if attempt is not None else None
         if attempt is not None:
             status.counters.bytes_received += attempt.bytes_received
+        if opened_at is None and not failure.planned:
+            status.counters.failures += 1
         if opened_at is not None:
             self._note_uptime(monotonic() - opened_at)
-        elif not failure.planned:
-            status.counters.failures += 1
+            self._lost_at = wall_clock()
+            rotated = failure.kind is FailureKind.ROTATION
+            self._gap_reason = "rotation" if rotated else "reconnect"
         status.connected_at = status.connected_wall = None
         self.delivery.link_dropped()
         if failure.is_error and self.stopping is None:
@@ -326,15 +345,12 @@ class Supervisor:
         self.delivery.emit_call(lambda: self._greet(generation))
 
     def _tell_gap(self) -> None:
-        last = self._status.last_message_age
-        if last is None:
-            return
-        now = wall_clock()
+        age, now = self._status.last_message_age, wall_clock()
         gap = Gap(
             connection=self._status.name,
             topics=(),
-            reason="reconnect",
-            started_at=now - last,
+            reason=self._gap_reason,
+            started_at=self._lost_at if age is None else min(self._lost_at, now - age),
             ended_at=now,
         )
         self.delivery.emit("gap", gap)
@@ -358,35 +374,41 @@ class Supervisor:
         """See :class:`wsresilient.runtime.transport.AttemptHooks`."""
         self.delivery.emit(event, payload)
 
-    def tick(self, now: float) -> None:
+    def tick(self, now: float) -> float:
         """See :class:`wsresilient.runtime.transport.AttemptHooks`."""
         status = self._status
         if status.connected_at is not None and self._history.count:
             self._note_uptime(now - status.connected_at)
         self.delivery.run_inline_events()
         if len(self._outbox) and self.has_greeted:
-            self._flush_outbox()
+            return self._flush_outbox()
+        return math.inf
 
     @property
     def has_greeted(self) -> bool:
         """Whether on_open of the running connection is over."""
         return self._greeted == self._status.generation
 
-    def _flush_outbox(self) -> None:
+    def _flush_outbox(self) -> float:
+        """Send what waits, as the limiter lets it; returns seconds until it lets out more."""
         attempt, changed = self.attempt, self._status.changed
         while attempt is not None:
-            if self._limiter is not None and self._limiter.try_acquire():
-                return  # no token yet; the next tick sees to it
             with changed:
                 message = self._outbox.next(now=monotonic())
             if message is None:
-                return
+                return math.inf
+            pause = 0.0 if self._limiter is None else self._limiter.try_acquire()
+            if pause:
+                with changed:
+                    self._outbox.put_back(message)
+                return pause
             try:
                 attempt.send(message.payload, text=message.text, timeout=self._config.send_timeout)
             except GateClosedError:
                 with changed:
                     self._outbox.put_back(message)
-                return
+                break
+        return math.inf
 
     # What the watchdog does, on its thread.
 

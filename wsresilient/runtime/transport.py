@@ -101,8 +101,11 @@ class AttemptHooks(Protocol):
     def control(self, event: str, payload: bytes) -> None:
         """A "ping" (answered already) or a "pong"."""
 
-    def tick(self, now: float) -> None:
-        """About once a second, and whenever the waker was woken."""
+    def tick(self, now: float) -> float:
+        """About once a second, and whenever the waker was woken.
+
+        :returns: seconds after which it would like to be called again, if that is sooner.
+        """
 
 
 class _App(websocket.WebSocketApp):
@@ -311,6 +314,8 @@ class Attempt:
             self._error = self._error or error
         finally:
             self._finish()
+        if self._socket is not None and self._socket.error is not None:
+            return self._socket.error
         return self._translated(self._error)
 
     def _open(self) -> None:
@@ -420,6 +425,8 @@ class Attempt:
         receive = self._stream.receive
         # The handshake leaves bytes that came with it; polling first would hang the stream.
         chunk = self._socket.take_leftover()
+        # What TLS has decrypted already, no selector sees: read once before the first wait.
+        busy = True
         next_tick = 0.0
         with new_selector() as selector:
             selector.register(self._stream.raw, READ)
@@ -432,12 +439,11 @@ class Attempt:
                     self._take(chunk, read_callback)
                 if now >= next_tick or self.recorded is not None:
                     self._check_closing(now)
-                    self._hooks.tick(now)
-                    next_tick = now + TICK
-                busy = len(chunk) >= BUSY
+                    next_tick = now + min(TICK, self._hooks.tick(now))
+                busy = busy or len(chunk) >= BUSY
                 chunk = b""  # before the next read, which then gets the same warm memory
                 if not busy:
-                    ready = selector.select(self._patience(monotonic()))
+                    ready = selector.select(self._patience(monotonic(), next_tick))
                     if any(key.fileobj is self._waker for key, _ in ready):
                         self._waker.drain()
                         next_tick = 0.0
@@ -445,6 +451,7 @@ class Attempt:
                         self._check_ping(monotonic())
                         next_tick = 0.0
                         continue
+                busy = False
                 try:
                     chunk = receive(READ_SIZE)
                 except WouldBlock:
@@ -488,9 +495,9 @@ class Attempt:
             reason=self.close_reason,
         )
 
-    def _patience(self, now: float) -> float:
+    def _patience(self, now: float, next_tick: float) -> float:
         """Seconds to wait for bytes before the deadlines are looked at."""
-        until = now + TICK
+        until = max(next_tick, now)
         if self._close_by is not None:
             until = min(until, self._close_by)
         if self._pings:
