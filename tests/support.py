@@ -142,11 +142,8 @@ class Leftovers:
             return ""
         stacks = [stack_of(thread) for thread in self.threads()]
         descriptors = [f"{count} x {target}" for target, count in self.descriptors().items()]
-        return "\n".join(
-            [f"left over: {len(stacks)} threads, {len(descriptors)} kinds of descriptors"]
-            + descriptors
-            + stacks
-        )
+        title = f"left over: {len(stacks)} threads, {len(descriptors)} kinds of descriptors"
+        return "\n".join([title, *descriptors, *stacks])
 
 
 @contextmanager

@@ -1,9 +1,10 @@
-"""A client with quick settings that records all that it is told."""
+"""A client with quick settings that records all that it is told, and how it has to stop."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -12,11 +13,27 @@ from wsresilient import Gap, ReconnectPolicy, ResilientWebSocket, StateChange
 
 from .servers import PATIENCE, wait_until
 
-__all__ = ["QUICK", "SLOW_RETRY", "Seen", "Session", "library_threads", "quick", "running"]
+__all__ = [
+    "QUICK",
+    "SLOW_RETRY",
+    "STOP_BOUND",
+    "Seen",
+    "Session",
+    "chain",
+    "library_threads",
+    "quick",
+    "running",
+    "started",
+    "stop_in_time",
+]
 
 QUICK = ReconnectPolicy(initial_delay=0.01, max_delay=0.05, jitter=0.0)
 #: For what must not be retried within a test.
 SLOW_RETRY = ReconnectPolicy(initial_delay=60.0, max_delay=60.0, jitter=0.0)
+
+CLOSE_TIMEOUT = 0.5
+#: Seconds within which stop() returns, in every phase: what API.md promises.
+STOP_BOUND = CLOSE_TIMEOUT + 2.0
 
 
 @dataclass
@@ -76,7 +93,12 @@ class Seen:
 
 def quick(url: Any, **settings: Any) -> ResilientWebSocket:
     """Make a connection with settings that suit a test; it is not started."""
-    usual = {"reconnect": QUICK, "close_timeout": 0.5, "check_interval": 0.05, "name": "test"}
+    usual = {
+        "reconnect": QUICK,
+        "close_timeout": CLOSE_TIMEOUT,
+        "check_interval": 0.05,
+        "name": "test",
+    }
     return ResilientWebSocket(url, **{**usual, **settings})
 
 
@@ -109,3 +131,36 @@ def library_threads() -> list[str]:
     """Name the threads that connections of this process have now."""
     names = [thread.name for thread in threading.enumerate()]
     return [name for name in names if name.startswith("wsr-") or "_send_ping" in name]
+
+
+def stop_in_time(ws: ResilientWebSocket) -> None:
+    """Stop; and nothing of it may be left at the moment at which that returns."""
+    before = time.monotonic()
+    assert ws.stop()
+    assert time.monotonic() - before < STOP_BOUND
+    assert library_threads() == []
+    assert ws.state == "disconnected"
+    assert not ws.is_running
+
+
+@contextlib.contextmanager
+def started(url: Any, **settings: Any) -> Iterator[Session]:
+    """Start a client that records, for a test that stops it in its own way."""
+    seen = Seen()
+    ws = quick(url, **{**seen.handlers(), **settings}).start()
+    try:
+        yield Session(ws, seen)
+    finally:
+        ws.stop(PATIENCE)
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Walk over an error and all that it came from."""
+    found: list[BaseException] = []
+    waiting = [error]
+    while waiting:
+        link = waiting.pop()
+        if link is not None and link not in found:
+            found.append(link)
+            waiting += [link.__cause__, link.__context__]
+            yield link

@@ -251,7 +251,7 @@ def test_listen_ends_on_ctrl_c_although_nobody_takes_its_output(exchange: FakeEx
 
 @pytest.mark.timeout(90)
 def test_demo_survives_one_of_each() -> None:
-    code, out, err = run("demo", "--duration", "12")
+    code, out, err = run("demo", "--duration", "10")
     text = "".join(out)
 
     assert (code, err) == (0, ""), text

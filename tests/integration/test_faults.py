@@ -84,8 +84,10 @@ def test_end_inside_a_frame_says_so() -> None:
     def behave(peer: Peer) -> None:
         peer.sock.sendall(frame(TEXT, "x" * 1000)[:700])
 
-    with raw_server(behave) as server, running(server.url, reconnect=SLOW_RETRY) as (ws, seen):
+    settings: dict[str, Any] = {"reconnect": SLOW_RETRY, "connected": False}
+    with raw_server(behave) as server, running(server.url, **settings) as (ws, seen):
         seen.wait_for_errors(1)
+        assert len(seen.opens) == 1
         assert "inside a frame" in ws.last_error
         assert seen.messages == []
         assert server.count == 1

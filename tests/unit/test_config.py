@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -178,12 +179,13 @@ def test_replace_gives_a_checked_copy_and_leaves_the_original() -> None:
     [("ping_intervall", "ping_interval"), ("queuesize", "queue_size"), ("over_flow", "overflow")],
 )
 def test_an_unknown_setting_proposes_the_nearest(wrong: str, right: str) -> None:
-    for make in (
-        lambda: ConnectionConfig().replace(**{wrong: 1}),
-        lambda: ConnectionConfig.from_dict({wrong: 1}),
-    ):
+    makers: list[Callable[[dict[str, Any]], ConnectionConfig]] = [
+        lambda settings: ConnectionConfig().replace(**settings),
+        ConnectionConfig.from_dict,
+    ]
+    for make in makers:
         with pytest.raises(ConfigurationError, match=f"unknown setting '{wrong}'") as caught:
-            make()
+            make({wrong: 1})
         assert f"did you mean {right!r}?" in str(caught.value)
 
 
@@ -235,9 +237,8 @@ def test_check_seconds_lets_finite_numbers_in_range_through_and_nothing_else(
 
     try:
         check_seconds("x", value, minimum=minimum, exclusive=exclusive, optional=optional)
-    except ConfigurationError as error:
+    except ConfigurationError:
         assert not fits
-        assert str(error).startswith("x is ")
     else:
         assert fits
 
@@ -250,9 +251,8 @@ def test_check_integer_lets_whole_numbers_in_range_through_and_nothing_else(
 
     try:
         check_integer("x", value, minimum=minimum, optional=optional)
-    except ConfigurationError as error:
+    except ConfigurationError:
         assert not fits
-        assert f"a whole number >= {minimum}" in str(error)
     else:
         assert fits
 
@@ -270,7 +270,7 @@ def test_check_callable_takes_whatever_can_be_called() -> None:
     for function in (None, print, lambda: None, Callable(), Callable):
         check_callable("on_message", function)
     for value in ("print", 5, Ellipsis):
-        with pytest.raises(ConfigurationError, match="on_message is .*; allowed: a function"):
+        with pytest.raises(ConfigurationError, match=r"on_message is .*; allowed: a function"):
             check_callable("on_message", value)
 
 

@@ -1,4 +1,4 @@
-"""The tree of exceptions: one root, the builtin relatives that programs already catch, the texts."""
+"""The tree of exceptions: one root, the builtin relatives that programs catch, the texts."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ TREE: dict[type[Exception], tuple[type[Exception], ...]] = {
 }
 
 
-@pytest.mark.parametrize(("error", "parents"), TREE.items(), ids=lambda item: str(item))
+@pytest.mark.parametrize(("error", "parents"), TREE.items(), ids=str)
 def test_the_tree_is_as_drawn(error: type[Exception], parents: tuple[type[Exception], ...]) -> None:
     assert error.__bases__ == parents
 
@@ -149,8 +149,8 @@ def test_describe_says_type_and_text_and_is_never_empty(error: BaseException, te
 
 
 def test_describe_survives_an_exception_that_cannot_be_told() -> None:
-    class Mute(Exception):
+    class MuteError(Exception):
         def __str__(self) -> str:
             raise RuntimeError("no text for you")
 
-    assert describe(Mute("x")) == "Mute: (its text cannot be told)"
+    assert describe(MuteError("x")) == "MuteError: (its text cannot be told)"

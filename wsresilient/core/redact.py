@@ -114,7 +114,7 @@ def _forms(char: str) -> Iterator[str]:
     yield re.escape(html.escape(char))
     yield re.escape("\\" + char)
     yield rf"(?i:{re.escape(json.dumps(char)[1:-1])})"
-    yield rf"(?i:\\u{code:04x}|\\x{code:02x}|&#x0*{code:x};|&#0*{code};)"
+    yield rf"(?i:\\u{code:04x}|\\U{code:08x}|\\x{code:02x}|&#x0*{code:x};|&#0*{code};)"
     yield "".join(f"(?i:%(?:25)*{byte:02x})" for byte in char.encode("utf-8", "surrogatepass"))
     if char == " ":
         yield r"\+"
