@@ -12,7 +12,7 @@ from tests.support import Leftovers
 
 # The same examples in every run: a build fails because of what was changed, not by chance.
 settings.register_profile("ci", derandomize=True, max_examples=50, deadline=None, database=None)
-# For a search by hand: --hypothesis-profile=long, or HYPOTHESIS_PROFILE=long.
+# For a search by hand: --hypothesis-profile=long (or HYPOTHESIS_PROFILE=long) with --timeout=0.
 settings.register_profile(
     "long",
     max_examples=50_000,

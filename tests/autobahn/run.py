@@ -119,10 +119,14 @@ def run_case(url: str, *, compression: str | None, echo: bool) -> list[str | byt
             with contextlib.suppress(wsresilient.NotConnectedError):
                 connection.send(payload)
 
+    def on_state_change(change: wsresilient.StateChange) -> None:
+        if change.state == "failed":
+            closed.set()
+
     connection = wsresilient.ResilientWebSocket(
         url,
         on_message=on_message,
-        on_state_change=lambda change: change.state == "failed" and closed.set(),
+        on_state_change=on_state_change,
         reconnect=wsresilient.ReconnectPolicy(max_attempts=0),
         compression=compression,
         proxy="direct",

@@ -170,7 +170,7 @@ def test_while_a_send_is_stuck_since_the_peer_does_not_read() -> None:
         assert ws.wait_until_connected(PATIENCE)
         sender = threading.Thread(target=send_much, args=(ws,))
         sender.start()
-        wait_until(lambda: ws._life is not None and ws._life.attempt.sending_since)  # type: ignore[union-attr]
+        wait_until(lambda: ws._life is not None and ws._life.attempt.sender.since)  # type: ignore[union-attr]
         stop_in_time(ws)
         sender.join(PATIENCE)
         assert [type(error).__name__ for error in ends] == ["NotConnectedError"]

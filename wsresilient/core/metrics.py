@@ -73,7 +73,8 @@ class RateWindow:
         except IndexError:
             return 0.0
         elapsed = now - then
-        if elapsed <= 0.0:
+        # Nobody samples a connection that has ended.
+        if elapsed <= 0.0 or now - self._samples[-1][0] > self._span:
             return 0.0
         # A stream that began a moment ago is not extrapolated from a fraction of a second.
         return (count - before) * 60.0 / max(elapsed, 1.0)

@@ -92,7 +92,8 @@ class RetryHistory:
     def _given_up_text(self) -> str:
         if self._policy.limit == 0:
             return "max_attempts is 0"
-        return f"{self.count - 1} retries did not help"
+        retries = self.count - 1
+        return f"{retries} {'retry' if retries == 1 else 'retries'} did not help"
 
     def _label(self) -> str:
         limit = self._policy.limit

@@ -14,6 +14,7 @@ from ..errors import ConfigurationError
 __all__ = ["WebSocketURL", "parse_url", "redact_url"]
 
 DEFAULT_PORTS = {"ws": 80, "wss": 443}
+KNOWN_SCHEMES = ("ws://", "wss://", "http://", "https://")
 HIDDEN = "***"
 
 
@@ -121,15 +122,13 @@ def _bad_url(url: str, why: str, *, shown: str = "") -> ConfigurationError:
 
 def _redact_malformed(url: str) -> str:
     """Show a URL of which nobody knows where its user info ends, so all before the last @ goes."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        scheme, rest = "", url
-    before, at, after = rest.rpartition("@")
+    before, at, after = url.rpartition("@")
     if not at:
         return redact_url(url)
+    scheme = next((scheme for scheme in KNOWN_SCHEMES if url.lower().startswith(scheme)), "")
     if "?" in before or "#" in before:
-        return f"{scheme}{separator}{HIDDEN}"
-    return redact_url(f"{scheme}{separator}{HIDDEN}@{after}")
+        return scheme + HIDDEN
+    return redact_url(f"{scheme}{HIDDEN}@{after}")
 
 
 def _resource(parts: SplitResult) -> str:

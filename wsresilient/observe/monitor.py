@@ -11,19 +11,16 @@ import sys
 import threading
 import weakref
 from collections.abc import Container
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from ..config import check_choice, check_integer
 from ..core.state import ConnectionState
 from ..errors import ConfigurationError
 from ..runtime.clock import monotonic, wall_clock
-from ..runtime.registry import ConnectionRegistry, default_registry
+from ..runtime.registry import ConnectionRegistry, Registered, default_registry
 from .foreign import ForeignConnection, error_text
 from .report import format_report
 from .summary import summarise
-
-if TYPE_CHECKING:
-    from ..runtime.connection import ResilientWebSocket
 
 __all__ = ["Monitor", "get_monitor", "get_summary", "print_connection_report"]
 
@@ -49,9 +46,7 @@ class Monitor:
         self._began = monotonic()
         self._lock = threading.Lock()  # guards _foreign, what is in it, and _names
         self._foreign: dict[str, ForeignConnection] = {}
-        self._names: weakref.WeakKeyDictionary[ResilientWebSocket, str] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._names: weakref.WeakKeyDictionary[Registered, str] = weakref.WeakKeyDictionary()
         _all.add(self)
 
     def __repr__(self) -> str:
@@ -151,13 +146,13 @@ class Monitor:
 
     # Names.
 
-    def _named_connections(self) -> list[tuple[str, ResilientWebSocket]]:
+    def _named_connections(self) -> list[tuple[str, Registered]]:
         """Give each connection a name of its own, which it keeps as long as it runs.
 
         A stopped connection gives way: a script that stops one and makes the next finds the
         next one under the plain name.
         """
-        named: dict[str, ResilientWebSocket] = {}
+        named: dict[str, Registered] = {}
         with self._lock:
             connections = self.registry.connections()
             running = {connection for connection in connections if connection.is_running}

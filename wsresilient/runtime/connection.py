@@ -1,14 +1,12 @@
 """ResilientWebSocket: what a user holds of one stream that stays up.
 
-It starts and stops lives (``supervisor.py``), sends, pulls and tells; the decisions are in
-``core/``, the state is in ``status.py``.
+It takes the arguments apart, sends, pulls and asks; starting and stopping is in
+``lifecycle.py``, the reconnect loop in ``supervisor.py``, the decisions in ``core/``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import copy
-import queue
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
@@ -18,26 +16,17 @@ from ..core.encoding import encode_outgoing
 from ..core.events import Message
 from ..core.failure import Failure
 from ..core.frames import Payload
-from ..core.outbox import Outbox, OutgoingMessage
-from ..core.state import ConnectionState
 from ..errors import (
     ConfigurationError,
     NotConnectedError,
-    SendTimeoutError,
-    WSResilientError,
 )
 from .clock import monotonic, wall_clock
-from .delivery import Delivery
 from .dispatcher import Dispatcher, default_dispatcher
-from .handlers import EVENTS, HandlerSet
+from .handlers import EVENTS
+from .lifecycle import ConnectionLifecycle
 from .options import ConnectionOptions
-from .ratelimit import RateLimiter
-from .registry import default_registry, register
-from .status import Status
-from .supervisor import Supervisor
-from .threads import gather
-from .transport import GateClosedError
-from .watchdog import default_watchdog
+from .registry import ConnectionRegistry, default_registry, register
+from .sending import GateClosedError
 
 __all__ = ["ResilientWebSocket", "connect"]
 
@@ -45,14 +34,8 @@ Headers = Mapping[str, str | None] | Callable[[], Mapping[str, str | None]] | No
 URL = str | Sequence[str] | Callable[[], str | Sequence[str]]
 HandlerT = TypeVar("HandlerT", bound=Callable[..., object])
 
-CONNECTED, DISCONNECTED, FAILED = (
-    ConnectionState.CONNECTED,
-    ConnectionState.DISCONNECTED,
-    ConnectionState.FAILED,
-)
 
-
-class ResilientWebSocket:
+class ResilientWebSocket(ConnectionLifecycle):
     """One WebSocket that is kept alive by a thread of its own.
 
     Nothing happens before :meth:`start`: the constructor does no I/O and starts no thread.
@@ -113,8 +96,8 @@ class ResilientWebSocket:
         **settings: Any,
     ) -> None:
         _refuse_unavailable(venue=venue, auth=auth)
-        self._config = _configured(config, settings)
-        self._options = ConnectionOptions.checked(
+        check_callable("decoder", decoder)
+        options = ConnectionOptions.checked(
             url=url,
             headers=headers,
             subprotocols=subprotocols,
@@ -123,10 +106,13 @@ class ResilientWebSocket:
             reconnect=reconnect,
             classify=classify,
         )
-        self._name = _checked_name(name) or self._options.default_name()
-        self._decoder = decoder
-        check_callable("decoder", decoder)
-        self._handlers = HandlerSet(self._name)
+        super().__init__(
+            name=_checked_name(name) or options.default_name(),
+            options=options,
+            config=_configured(config, settings),
+            decoder=decoder,
+            dispatcher=_checked_dispatcher(dispatcher),
+        )
         given = {
             "message": on_message,
             "data": on_data,
@@ -138,241 +124,17 @@ class ResilientWebSocket:
             "gap": on_gap,
         }
         for event, handler in given.items():
-            argument = {"state": "on_state_change"}.get(event, f"on_{event}")
-            check_callable(argument, handler)
+            check_callable("on_state_change" if event == "state" else f"on_{event}", handler)
             if handler is not None:
                 self._add_handler(event, handler)
-        if dispatcher is not None and not isinstance(dispatcher, Dispatcher):
-            raise ConfigurationError(
-                f"dispatcher is {dispatcher!r:.60}; allowed: a Dispatcher, or None"
-            )
-        self._dispatcher = dispatcher or default_dispatcher()
-        self._limiter = _limiter(self._config.send_rate)
-        registry = default_registry() if monitor is None else getattr(monitor, "registry", None)
-        if registry is None:
-            raise ConfigurationError(f"monitor is {monitor!r:.60}; allowed: a Monitor, or None")
-        self._status = Status(self._name, self._options.shown_url(), self._config)
-        self._outbox = Outbox(self._config.send_queue_size)  # guarded by _status.changed
-        self._life: Supervisor | None = None
-        register(self, registry)
-
-    def __repr__(self) -> str:
-        status = self._status
-        return (
-            f"<ResilientWebSocket {self._name!r} {status.state} url={status.url!r} "
-            f"messages={status.counters.messages} reconnects={status.counters.reconnects}>"
-        )
-
-    # Lifecycle.
-
-    def start(self) -> ResilientWebSocket:
-        """Start the connection; does nothing while it runs.
-
-        :returns: itself.
-        :raises WSResilientError: it is being stopped and did not end within 10 s.
-        """
-        life = self._life
-        if life is not None and not life.ended.is_set():
-            if not life.is_over:
-                return self
-            self._wait_for_end(life)
-        self._status.retry_count = 0
-        delivery = Delivery(
-            self._name, self._config, self._handlers, self._dispatcher, self._decoder
-        )
-        self._life = Supervisor(
-            options=self._options,
-            config=self._config,
-            status=self._status,
-            handlers=self._handlers,
-            delivery=delivery,
-            outbox=self._outbox,
-            limiter=self._limiter,
-            on_open=lambda: self._handlers.call("open", self),
-            stats=self.get_stats,
-        )
-        self._life.start(default_watchdog())
-        return self
-
-    def _wait_for_end(self, life: Supervisor) -> None:
-        thread = life.thread
-        if life.is_own_thread():
-            # Called from a handler: the lane can only end after it has returned.
-            if thread is not None and not gather([thread], timeout=10.0):
-                return
-        elif life.ended.wait(10.0):
-            return
-        raise WSResilientError(f"{self._name} is still stopping; start it again when it has ended")
-
-    def request_stop(self, reason: str = "stop() was called") -> None:
-        """Ask for the end and return at once.
-
-        :param reason: for the log and the last StateChange.
-        """
-        life = self._life
-        if life is not None:
-            life.request_stop(reason)
-
-    def stop(self, timeout: float = 5.0) -> bool:
-        """Stop the connection; idempotent, from any thread, in every phase.
-
-        From inside a handler it returns at once, and the rest ends after that handler returns.
-
-        :param timeout: seconds for all of it. A close handshake gets ``close_timeout`` of it.
-        :returns: whether every thread of the connection has ended, but for the caller's.
-        """
-        check_seconds("timeout", timeout)
-        life = self._life
-        if life is None:
-            return True
-        deadline = monotonic() + timeout
-        life.request_stop("stop() was called")
-        thread = life.thread
-        if life.is_own_thread():
-            return thread is None or not thread.is_alive()
-        assert thread is not None
-        patience = min(self._config.close_timeout + 0.5, 0.7 * timeout)
-        if gather([thread], timeout=patience):
-            attempt = life.attempt
-            if attempt is not None:
-                attempt.cut()
-        gather([thread], timeout=deadline - monotonic())
-        ended = life.ended.wait(max(0.0, deadline - monotonic()))
-        self._settle(life)
-        return (
-            ended
-            and not thread.is_alive()
-            and self._dispatcher.join(timeout=deadline - monotonic())
-            and default_watchdog().join(timeout=deadline - monotonic())
-        )
-
-    def _settle(self, life: Supervisor) -> None:
-        """A stopped connection is disconnected, also if it had failed before."""
-        if life.ended.is_set() and self._status.state is FAILED:
-            self._status.advance(DISCONNECTED, "stop() was called")
-
-    def join(self, timeout: float | None = None) -> bool:
-        """Wait until the connection has ended: stopped or failed.
-
-        :param timeout: seconds; None waits for ever.
-        :returns: whether it has ended.
-        """
-        life = self._life
-        return life is None or self._status.wait_for(life.ended.is_set, timeout)
-
-    def __enter__(self) -> ResilientWebSocket:
-        return self.start()
-
-    def __exit__(self, *_exc: object) -> None:
-        self.stop()
-
-    def run_forever(self) -> None:
-        """Start, and block until stopped; Ctrl-C stops cleanly.
-
-        :raises ConnectionFailedError: it was given up.
-        """
-        try:
-            self.start()
-            self.join()
-        except KeyboardInterrupt:
-            # A second Ctrl-C does not wait for the close handshake any more.
-            with contextlib.suppress(KeyboardInterrupt):
-                self.stop()
-            return
-        self._raise_if_failed()
-
-    def wait_until_connected(self, timeout: float | None = None) -> bool:
-        """Wait for the connection, or for its return.
-
-        :param timeout: seconds; None waits for ever.
-        :returns: whether it is connected; False also when it was stopped meanwhile.
-        :raises ConnectionFailedError: it was given up.
-        """
-        life = self._life
-
-        def decided() -> bool:
-            state = self._status.state
-            return state in (CONNECTED, FAILED) or (life is not None and life.ended.is_set())
-
-        self._status.wait_for(decided, 0.0 if life is None and timeout is None else timeout)
-        self._raise_if_failed()
-        return self.is_connected
-
-    def _raise_if_failed(self) -> None:
-        life = self._life
-        if self._status.state is FAILED and life is not None and life.fatal is not None:
-            # A copy: several threads may raise it, and each adds its traceback.
-            raise copy.copy(life.fatal) from life.fatal.__cause__
-
-    def reconnect(self, reason: str = "requested") -> None:
-        """Connect anew, now: ends the running connection, or skips the wait for the next.
-
-        :param reason: for logs and the StateChange.
-        :raises NotConnectedError: it is not running.
-        """
-        life = self._life
-        if life is None or life.is_over:
-            raise NotConnectedError(f"{self._name} is {self._status.state}; call start()")
-        life.request_reconnect(reason)
+        register(self, _registry_of(monitor))
 
     # What it is.
-
-    @property
-    def name(self) -> str:
-        """Its name in logs and in the monitor."""
-        return self._name
-
-    @property
-    def config(self) -> ConnectionConfig:
-        """Its settings."""
-        return self._config
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether there is an open connection now."""
-        return self._status.state is CONNECTED
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it was started and has not ended."""
-        life = self._life
-        return life is not None and not life.ended.is_set()
-
-    @property
-    def state(self) -> ConnectionState:
-        """Where it stands."""
-        return self._status.state
-
-    @property
-    def last_error(self) -> str:
-        """Type and text of the latest failure, "" before the first."""
-        return self._status.last_error
-
-    @property
-    def generation(self) -> int:
-        """The number of the current or latest attempt, from 1."""
-        return self._status.generation
-
-    @property
-    def subprotocol(self) -> str | None:
-        """What the server chose of the subprotocols, or None."""
-        attempt = self._life.attempt if self._life is not None else None
-        return None if attempt is None else attempt.subprotocol
 
     @property
     def subscriptions(self) -> frozenset[str]:
         """The topics that are wanted; without a venue there are none."""
         return frozenset()
-
-    def get_stats(self) -> dict[str, Any]:
-        """Return everything that is known in one dict of plain values."""
-        life = self._life
-        return self._status.stats(
-            attempt=life.attempt if life is not None else None,
-            delivery=life.delivery if life is not None else None,
-            handlers=self._handlers,
-            subscribed=len(self.subscriptions),
-        )
 
     def is_fresh(self, topic: str | None = None, *, max_age: float) -> bool:
         """Tell whether data has come lately.
@@ -451,29 +213,21 @@ class ResilientWebSocket:
         life = self._life
         if life is None or not self.is_connected:
             return False
-        return self._handlers.is_calling() or (life.has_greeted and not len(self._outbox))
+        return self._handlers.is_calling() or (life.has_greeted and not self._outgoing.waiting)
 
     def _send_now(self, payload: bytes, *, text: bool, timeout: float) -> None:
-        deadline = monotonic() + timeout
         life = self._life
         attempt = life.attempt if life is not None else None
         if attempt is None or not attempt.is_open:
             raise GateClosedError(f"not connected: {self._name} is {self._status.state}")
-        if self._limiter is not None and not self._limiter.acquire(timeout=timeout):
-            raise SendTimeoutError(
-                f"nothing was sent: {self._limiter!r} let nothing out within {timeout:g} s"
-            )
-        attempt.send(payload, text=text, timeout=max(0.001, deadline - monotonic()))
+        self._outgoing.send(attempt, payload, text=text, timeout=timeout)
 
     def _enqueue(self, payload: bytes, *, text: bool, ttl: float | None) -> None:
-        now = monotonic()
-        message = OutgoingMessage(payload, text, None if ttl is None else now + ttl)
         life = self._life
         if life is None or life.is_over:
             raise NotConnectedError(f"{self._name} is {self._status.state}; call start()")
-        with self._status.changed:
-            self._outbox.add(message, now=now)
-            attempt = life.attempt
+        self._outgoing.enqueue(payload, text=text, ttl=ttl)
+        attempt = life.attempt
         if attempt is not None:
             attempt.wake()
 
@@ -501,30 +255,10 @@ class ResilientWebSocket:
         if life is None:
             raise NotConnectedError(f"{self._name} is {self._status.state}; call start()")
         deadline = monotonic() + timeout
-        waiter = life.delivery.wait_for_answers()
-        try:
+        with life.delivery.answers.waiting() as waiter:
             self.send(payload, timeout=timeout)
-            return self._await_answer(life, waiter, match, deadline, timeout)
-        finally:
-            life.delivery.stop_waiting(waiter)
-
-    def _await_answer(
-        self,
-        life: Supervisor,
-        waiter: queue.SimpleQueue[list[Payload] | None],
-        match: Callable[[Message], object],
-        deadline: float,
-        timeout: float,
-    ) -> Any:
-        while True:
-            try:
-                batch = waiter.get(timeout=max(0.0, deadline - monotonic()))
-            except queue.Empty:
-                raise TimeoutError(f"no answer to the request within {timeout:g} s") from None
-            if batch is None:
-                raise NotConnectedError("the connection ended before the answer came")
-            for payload in batch:
-                data = life.delivery.decode(payload)
+            for answer in waiter.payloads(deadline):
+                data = life.delivery.decode(answer)
                 message = Message(
                     data=data,
                     received_at=wall_clock(),
@@ -534,6 +268,7 @@ class ResilientWebSocket:
                 )
                 if match(message):
                     return data
+        raise AssertionError("a waiter ends with an answer or an exception")
 
     # Pulling.
 
@@ -605,14 +340,6 @@ class ResilientWebSocket:
         """
         _refuse_topics(symbol)
 
-    def forget_after_fork(self) -> None:
-        """In a child: let go of the parent's connection without touching it."""
-        life, self._life = self._life, None
-        self._status.forget_after_fork()
-        self._dispatcher.forget_threads()
-        if life is not None and life.attempt is not None:
-            life.attempt.close_descriptors()
-
 
 def connect(url: URL, **settings: Any) -> ResilientWebSocket:
     """Make a :class:`ResilientWebSocket` and start it.
@@ -638,8 +365,21 @@ def _checked_name(name: object) -> str | None:
     return name
 
 
-def _limiter(rate: Any) -> RateLimiter | None:
-    return RateLimiter(rate) if isinstance(rate, (int, float)) else rate
+def _checked_dispatcher(dispatcher: object) -> Dispatcher:
+    if dispatcher is None:
+        return default_dispatcher()
+    if not isinstance(dispatcher, Dispatcher):
+        raise ConfigurationError(
+            f"dispatcher is {dispatcher!r:.60}; allowed: a Dispatcher, or None"
+        )
+    return dispatcher
+
+
+def _registry_of(monitor: Any) -> ConnectionRegistry:
+    registry = default_registry() if monitor is None else getattr(monitor, "registry", None)
+    if not isinstance(registry, ConnectionRegistry):
+        raise ConfigurationError(f"monitor is {monitor!r:.60}; allowed: a Monitor, or None")
+    return registry
 
 
 def _refuse_unavailable(**arguments: object) -> None:

@@ -7,7 +7,6 @@ It does not know what a socket is, nor why a connection ends.
 from __future__ import annotations
 
 import json
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -18,13 +17,14 @@ from ..core.events import Gap, Message
 from ..core.frames import Payload
 from ..core.redact import redact_text, shorten
 from ..errors import WSResilientError, describe
+from .answers import Answers
 from .clock import monotonic, wall_clock
 from .dispatcher import Dispatcher
 from .handlers import HandlerSet
 from .inbox import Inbox
 from .lanes import Batch, Entry, Event, Lane
 
-__all__ = ["DecodeError", "Delivery"]
+__all__ = ["DecodeError", "Decoder", "Delivery"]
 
 Decoder = Callable[[Payload], Any]
 
@@ -56,14 +56,14 @@ class Delivery:
         self._dispatcher = dispatcher
         self._decoder = decoder
         self._inline = config.dispatch == "inline"
+        self._drops_old = config.overflow in ("drop_oldest", "keep_latest")
         self._lane = self._new_lane(config)
         # Notices about a lane that is held up cannot wait in that lane.
         self._notices = self._new_lane(config)
         self.inbox = Inbox(config, on_overflow=self._overflowed)
         self._inline_events: deque[Callable[[], object]] = deque()
         self._inline_thread: int | None = None
-        self._lock = threading.Lock()  # guards the writing of _waiters
-        self._waiters: tuple[queue.SimpleQueue[list[Payload] | None], ...] = ()
+        self.answers = Answers()
         self._overflow_since: float | None = None
         self._discarding = False
         self._under_way: list[Any] = []
@@ -90,9 +90,9 @@ class Delivery:
         return self._lane.dropped + (self.inbox.dropped if self.inbox.pulled else 0)
 
     @property
-    def unrouted(self) -> int:
-        """Messages that nobody took."""
-        return self._handlers.counters.unrouted + (0 if self.inbox.pulled else self.inbox.dropped)
+    def unpulled(self) -> int:
+        """Messages that made room for others, since nobody ever pulled."""
+        return 0 if self.inbox.pulled else self.inbox.dropped
 
     @property
     def held_back_since(self) -> float | None:
@@ -121,7 +121,7 @@ class Delivery:
         self._under_way.clear()  # ends the loop over it, behind the call that is running
         self._lane.discard()
         self.inbox.close(discard=True)
-        self._answer_waiters(None)
+        self.answers.link_dropped()
 
     def end(self, last: Callable[[], object]) -> None:
         """Be served no more after what is queued; ``last`` is called behind it."""
@@ -151,8 +151,8 @@ class Delivery:
 
         :param size: their bytes.
         """
-        if self._waiters:
-            self._answer_waiters(messages)
+        if self.answers:
+            self.answers.offer(messages)
         batch = Batch(messages, size, generation, wall_clock())
         if not self._is_pulled():
             if self.inbox.depth and not self.inbox.closed:
@@ -263,30 +263,7 @@ class Delivery:
                 ),
             )
 
-        self._lane.put_event(tell)
-
-    # request() and what waits for an answer.
-
-    def wait_for_answers(self) -> queue.SimpleQueue[list[Payload] | None]:
-        """Get a queue that receives every batch from now on, None when the link drops."""
-        waiter: queue.SimpleQueue[list[Payload] | None] = queue.SimpleQueue()
-        with self._lock:
-            self._waiters = (*self._waiters, waiter)
-        return waiter
-
-    def stop_waiting(self, waiter: queue.SimpleQueue[list[Payload] | None]) -> None:
-        """Give such a queue back."""
-        with self._lock:
-            self._waiters = tuple(kept for kept in self._waiters if kept is not waiter)
-
-    def link_dropped(self) -> None:
-        """Tell those who wait for an answer that none will come."""
-        self._answer_waiters(None)
-
-    def _answer_waiters(self, messages: list[Payload] | None) -> None:
-        for waiter in self._waiters:
-            # A copy: the lane may empty the list.
-            waiter.put(None if messages is None else list(messages))
+        self._lane.put_event(tell, before_messages=self._drops_old)
 
     def decode(self, payload: Payload) -> Any:
         """Decode one payload for request(): with the decoder, else as JSON, else as it is."""

@@ -145,10 +145,20 @@ class Lane:
         if dropped:
             self._on_overflow(dropped)
 
-    def put_event(self, call: Callable[[], object]) -> None:
-        """Add an event behind all that is queued; never waits, is never dropped."""
+    def put_event(self, call: Callable[[], object], *, before_messages: bool = False) -> None:
+        """Add an event behind all that is queued; never waits, is never dropped.
+
+        :param before_messages: in front of the oldest message that waits: where the hole is when
+            older ones were dropped.
+        """
         with self._changed:
-            self._events.append((self._number, Event(call)))
+            events, event = self._events, Event(call)
+            if before_messages and self._batches:
+                number = self._batches[0].number
+                place = sum(1 for behind, _ in events if behind < number)
+                events.insert(place, (number - 1, event))
+            else:
+                events.append((self._number, event))
             state = self._wanted()
         self._call_server(state)
 

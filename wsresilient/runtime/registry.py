@@ -10,19 +10,40 @@ import itertools
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from .clock import monotonic
 from .dispatcher import default_dispatcher
 from .watchdog import default_watchdog
 
-if TYPE_CHECKING:
-    from .connection import ResilientWebSocket
-
-__all__ = ["ConnectionRegistry", "default_registry"]
+__all__ = ["ConnectionRegistry", "Registered", "default_registry", "register"]
 
 #: Seconds in which a process that ends closes what still runs.
 EXIT_PATIENCE = 3.0
+
+
+class Registered(Protocol):
+    """What is asked of a connection here, and by a monitor."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+
+    def get_stats(self) -> dict[str, Any]:
+        """All that is known of it."""
+
+    def request_stop(self, reason: str) -> None:
+        """Ask for its end."""
+
+    def stop(self, timeout: float) -> bool:
+        """End it."""
+
+    def forget_after_fork(self) -> None:
+        """Let go of it, in a child."""
 
 
 class ConnectionRegistry:
@@ -31,16 +52,14 @@ class ConnectionRegistry:
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards _connections
         self._numbers = itertools.count()
-        self._connections: weakref.WeakKeyDictionary[ResilientWebSocket, int] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._connections: weakref.WeakKeyDictionary[Registered, int] = weakref.WeakKeyDictionary()
 
-    def attach(self, connection: ResilientWebSocket) -> None:
+    def attach(self, connection: Registered) -> None:
         """Add a connection; twice is once."""
         with self._lock:
             self._connections.setdefault(connection, next(self._numbers))
 
-    def connections(self) -> list[ResilientWebSocket]:
+    def connections(self) -> list[Registered]:
         """Those that exist, oldest first."""
         with self._lock:
             pairs = list(self._connections.items())
@@ -61,7 +80,7 @@ def default_registry() -> ConnectionRegistry:
     return _default
 
 
-def register(connection: ResilientWebSocket, registry: ConnectionRegistry) -> None:
+def register(connection: Registered, registry: ConnectionRegistry) -> None:
     """Add a new connection to a registry and to what the process cleans up."""
     registry.attach(connection)
     _all.attach(connection)

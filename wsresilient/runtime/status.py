@@ -48,6 +48,8 @@ class Status:
         self.connected_wall: float | None = None
         self.endpoint = ""
         self.ping_rtt: float | None = None
+        self.dropped_before = 0  # in earlier lives
+        self.unrouted_before = 0
         self.reconnect_times: deque[float] = deque(maxlen=1000)
 
     def advance(self, new: ConnectionState, message: str) -> StateChange:
@@ -67,6 +69,11 @@ class Status:
             connection=self.name,
             at=wall_clock(),
         )
+
+    def keep_counts(self, delivery: Delivery) -> None:
+        """Add up what an ended life counted for itself."""
+        self.dropped_before += delivery.dropped
+        self.unrouted_before += delivery.unpulled
 
     def forget_after_fork(self) -> None:
         """In a child: nothing of the parent's connection is left."""
@@ -126,8 +133,9 @@ class Status:
         counters = self.counters
         age = self.last_message_age
         connected_at = self.connected_at
-        dropped = delivery.dropped if delivery is not None else 0
-        unrouted = handlers.counters.unrouted if delivery is None else delivery.unrouted
+        dropped, unrouted = self.dropped_before, self.unrouted_before + handlers.counters.unrouted
+        if delivery is not None:
+            dropped, unrouted = dropped + delivery.dropped, unrouted + delivery.unpulled
         ping_rtt = attempt.ping_rtt if attempt is not None else None
         healthy = self.is_healthy()
         return {

@@ -18,8 +18,6 @@ from ..core.endpoints import EndpointList
 from ..core.events import Gap
 from ..core.failure import Failure, FailureKind, classify
 from ..core.frames import Payload
-from ..core.health import Vitals, verdict
-from ..core.outbox import Outbox
 from ..core.policing import NextStep, RetryHistory
 from ..core.redact import Redactor
 from ..core.state import ConnectionState
@@ -34,18 +32,16 @@ from .clock import monotonic, wall_clock
 from .delivery import Delivery
 from .handlers import HandlerSet
 from .options import ConnectionOptions, redactor
-from .ratelimit import RateLimiter
+from .outgoing import Outgoing
 from .status import Status
 from .threads import spawn
-from .transport import Attempt, AttemptRequest, GateClosedError
+from .transport import Attempt, AttemptRequest
+from .vigil import Vigil
 from .watchdog import Watchdog
 
 __all__ = ["Supervisor"]
 
 logger = logging.getLogger("wsresilient.connection")
-
-#: Seconds beyond a deadline after which the watchdog no longer trusts whoever should keep it.
-GRACE = 0.5
 
 
 class Supervisor:
@@ -56,7 +52,7 @@ class Supervisor:
     :param status: is written here, and only here.
     :param handlers: for their counters and slow calls.
     :param delivery: gets messages and events.
-    :param outbox: what waits to be sent, guarded by ``status.changed``.
+    :param outgoing: what waits to be sent goes out behind on_open.
     :param on_open: is called in the lane after each connect.
     :param stats: makes the dict for on_stats.
     """
@@ -69,8 +65,7 @@ class Supervisor:
         status: Status,
         handlers: HandlerSet,
         delivery: Delivery,
-        outbox: Outbox,
-        limiter: RateLimiter | None,
+        outgoing: Outgoing,
         on_open: Callable[[], None],
         stats: Callable[[], dict[str, object]],
     ) -> None:
@@ -79,10 +74,8 @@ class Supervisor:
         self._status = status
         self._handlers = handlers
         self.delivery = delivery
-        self._outbox = outbox
-        self._limiter = limiter
+        self._outgoing = outgoing
         self._on_open = on_open
-        self._stats = stats
         self._history = RetryHistory(
             options.policy, credentials_can_change=options.credentials_can_change
         )
@@ -91,7 +84,14 @@ class Supervisor:
         self._lost_at = wall_clock()
         self._gap_reason = "reconnect"
         self._greeted = 0  # the latest generation whose on_open is over
-        self._next_stats = monotonic() + config.stats_interval
+        self._vigil = Vigil(
+            status=status,
+            config=config,
+            handlers=handlers,
+            delivery=delivery,
+            attempt=lambda: self.attempt,
+            stats=stats,
+        )
         # Guarded by status.changed:
         self.attempt: Attempt | None = None
         self.stopping: Failure | None = None
@@ -107,7 +107,7 @@ class Supervisor:
         """Begin; the thread is started last."""
         self._watchdog = watchdog
         self.delivery.begin()
-        watchdog.add(self)
+        watchdog.add(self._vigil)
         self.thread = spawn(self._main, name=f"wsr-{self._status.name}")
 
     def request_stop(self, text: str) -> None:
@@ -154,9 +154,8 @@ class Supervisor:
             logger.exception("%s: the supervisor failed", self._status.name)
             self._give_up(classify(as_exception(error, "the library")), "an internal error")
         finally:
-            self._watchdog.remove(self)
-            with self._status.changed:
-                self._outbox.clear()
+            self._watchdog.remove(self._vigil)
+            self._outgoing.clear()
             self.delivery.end(self._set_ended)
 
     def _set_ended(self) -> None:
@@ -277,7 +276,7 @@ class Supervisor:
             rotated = failure.kind is FailureKind.ROTATION
             self._gap_reason = "rotation" if rotated else "reconnect"
         status.connected_at = status.connected_wall = None
-        self.delivery.link_dropped()
+        self.delivery.answers.link_dropped()
         if failure.is_error and self.stopping is None:
             status.counters.errors += 1
             status.last_error = failure.text
@@ -380,88 +379,15 @@ class Supervisor:
         if status.connected_at is not None and self._history.count:
             self._note_uptime(now - status.connected_at)
         self.delivery.run_inline_events()
-        if len(self._outbox) and self.has_greeted:
-            return self._flush_outbox()
+        attempt = self.attempt
+        if self._outgoing.waiting and self.has_greeted and attempt is not None:
+            return self._outgoing.flush(attempt)
         return math.inf
 
     @property
     def has_greeted(self) -> bool:
         """Whether on_open of the running connection is over."""
         return self._greeted == self._status.generation
-
-    def _flush_outbox(self) -> float:
-        """Send what waits, as the limiter lets it; returns seconds until it lets out more."""
-        attempt, changed = self.attempt, self._status.changed
-        while attempt is not None:
-            with changed:
-                message = self._outbox.next(now=monotonic())
-            if message is None:
-                return math.inf
-            pause = 0.0 if self._limiter is None else self._limiter.try_acquire()
-            if pause:
-                with changed:
-                    self._outbox.put_back(message)
-                return pause
-            try:
-                attempt.send(message.payload, text=message.text, timeout=self._config.send_timeout)
-            except GateClosedError:
-                with changed:
-                    self._outbox.put_back(message)
-                break
-        return math.inf
-
-    # What the watchdog does, on its thread.
-
-    def watch(self, now: float) -> float:
-        """See :class:`wsresilient.runtime.watchdog.Watched`."""
-        status, config = self._status, self._config
-        status.rate.sample(now, status.counters.messages)
-        attempt = self.attempt
-        if attempt is not None:
-            self._watch_attempt(attempt, now)
-        slow = self._handlers.find_slow_call(config.slow_handler_after, now)
-        if slow is not None:
-            text = (
-                f"slow handler for {slow.event!r}: {slow.seconds:.1f} s and not back; "
-                f"it stands in {slow.where}"
-            )
-            self.delivery.note(lambda: logger.warning("%s: %s", status.name, text))
-        if config.stats_interval and now >= self._next_stats:
-            self._next_stats = now + config.stats_interval
-            self.delivery.note(self._log_stats)
-            if self._handlers.has("stats"):
-                self.delivery.emit_call(lambda: self._handlers.call("stats", self._stats()))
-        return min(config.check_interval, config.slow_handler_after / 2)
-
-    def _watch_attempt(self, attempt: Attempt, now: float) -> None:
-        deadline = attempt.deadline
-        if deadline is not None and now > deadline + GRACE:
-            attempt.cut()
-            return
-        vitals = Vitals(
-            connected_at=self._status.connected_at if attempt.is_open else None,
-            last_message_at=self._status.counters.last_message_at,
-            held_back_since=self.delivery.held_back_since,
-            sending_since=attempt.sending_since,
-        )
-        failure = verdict(vitals, self._config, now)
-        if failure is not None:
-            attempt.interrupt(failure, graceful=failure.planned)
-
-    def _log_stats(self) -> None:
-        stats = self._stats()
-        logger.info(
-            "%s: status: %s, %d messages (%s a minute), %d reconnects, %d errors, queue %d, "
-            "quality %d",
-            stats["name"],
-            stats["state"],
-            stats["message_count"],
-            stats["messages_per_minute"],
-            stats["reconnect_count"],
-            stats["error_count"],
-            stats["queue_depth"],
-            stats["quality_score"],
-        )
 
 
 def _redacted(error: Exception) -> Failure:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -19,10 +18,9 @@ import websocket
 from websocket import ABNF
 
 from ..config import ConnectionConfig
-from ..core.closing import ClosedByUs, close_text, eof_error, protocol_close_reason
 from ..core.deflate import MessageDeflater, MessageInflater, offer
 from ..core.failure import Failure, classify
-from ..core.frames import CLOSE, PING, ControlFrame, FrameParser, Payload
+from ..core.frames import FrameParser
 from ..core.proxies import ProxyURL
 from ..core.redact import Redactor, shorten
 from ..core.urls import WebSocketURL
@@ -30,26 +28,18 @@ from ..errors import (
     ConnectError,
     ConnectionLostError,
     HandshakeError,
-    NotConnectedError,
-    PingTimeoutError,
-    ProtocolError,
-    SendTimeoutError,
     WSResilientError,
     describe,
 )
 from .clock import monotonic
+from .ending import Ending
 from .opener import InterruptedOpenError, open_stream
 from .prepared_socket import PreparedSocket
-from .wire import READ, READ_SIZE, Stream, Waker, WouldBlock, new_selector, wait
+from .reading import ReadHooks, ReadLoop
+from .sending import FrameSender
+from .wire import Stream, Waker
 
-__all__ = ["Attempt", "AttemptHooks", "AttemptRequest", "GateClosedError"]
-
-#: The loop looks at its deadlines at least so often, whatever the traffic.
-TICK = 1.0
-#: After a read of at least so much, more is likely to be there: read again without asking.
-BUSY = 16 * 1024
-#: Seconds that the peer gets to read our close frame before the socket is closed under it.
-LINGER = 1.0
+__all__ = ["Attempt", "AttemptHooks", "AttemptRequest"]
 
 _ours = threading.local()
 
@@ -63,10 +53,6 @@ def _not_ours(_record: logging.LogRecord) -> bool:
 
 
 logging.getLogger("websocket").addFilter(_not_ours)
-
-
-class GateClosedError(NotConnectedError):
-    """Nothing was sent, since the connection is not open: it is safe to queue the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +75,19 @@ class AttemptRequest:
     redact: Redactor
 
 
-class AttemptHooks(Protocol):
+class AttemptHooks(ReadHooks, Protocol):
     """What an attempt tells its connection, on the connection's thread."""
 
     def opened(self) -> None:
         """The handshake is done; sending is possible."""
 
-    def deliver(self, messages: list[Payload], size: int) -> None:
-        """Complete messages of one read; ``size`` is how many bytes that read had."""
-
     def control(self, event: str, payload: bytes) -> None:
         """A "ping" (answered already) or a "pong"."""
 
-    def tick(self, now: float) -> float:
-        """About once a second, and whenever the waker was woken.
 
-        :returns: seconds after which it would like to be called again, if that is sooner.
-        """
+def build_frame(opcode: int, payload: bytes, compressed: bool) -> bytes:
+    """Build one masked frame (RFC 6455 section 5.2), RSV1 set where it is compressed."""
+    return ABNF(1, int(compressed), 0, 0, opcode, 1, payload).format()
 
 
 class _App(websocket.WebSocketApp):
@@ -125,11 +107,12 @@ class _Loop:
         self._attempt = attempt
 
     def read(self, _sock: Any, read_callback: Callable[[], bool], _check: Any) -> None:
-        # _check compares wall clocks, so a clock step would kill a healthy link; see _check_ping.
+        # _check compares wall clocks, so a clock step would kill a healthy link; see ReadLoop.
         self._attempt.read_until_end(read_callback)
 
     def send(self, _sock: Any, data: bytes) -> int:
-        return self._attempt.send_frame(data)
+        self._attempt.sender.send_frame(data)
+        return len(data)
 
 
 class Attempt:
@@ -150,41 +133,55 @@ class Attempt:
         self._config = config
         self._hooks = hooks
         self._waker = Waker()
+        self._ending = Ending()
         self._stream: Stream | None = None
         self._socket: PreparedSocket | None = None
         self._app: _App | None = None
-        self._parser: FrameParser | None = None
-        self._deflater: MessageDeflater | None = None
-        self._lock = threading.Lock()  # guards recorded, _graceful and the gate _can_send
-        self._can_send = False
-        self._graceful = False
-        self.recorded: Failure | None = None
-        # Held while one frame is sent, always with a deadline; see send_frame.
-        self._send_lock = threading.Lock()
+        self._loop: ReadLoop | None = None
         self._error: Exception | None = None
-        self._close_by: float | None = None
-        self._pings: deque[float] = deque(maxlen=1000)  # appended by the ping thread
+        self._lock = threading.Lock()  # guards the gate of the sender against interrupt()
+        self.sender = FrameSender(config, build_frame, self._send_timed_out)
+        #: Monotonic time by which the present phase must be over, for the watchdog; or None.
         self.deadline: float | None = monotonic() + config.open_timeout
-        self.sending_since: float | None = None
         self.opened_at: float | None = None
-        self.close_code: int | None = None
-        self.close_reason = ""
         self.address: str | None = None
-        self.bytes_received = 0
-        self.last_received_at = monotonic()
-        self.ping_rtt: float | None = None
 
     # From any thread.
 
     @property
+    def recorded(self) -> Failure | None:
+        """Why it was ended, where somebody ended it."""
+        return self._ending.recorded
+
+    @property
     def is_open(self) -> bool:
         """Whether messages can be sent."""
-        return self._can_send
+        return self.sender.gate_open
 
     @property
     def subprotocol(self) -> str | None:
         """What the server chose, or None."""
         return self._socket.subprotocol if self._socket is not None else None
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes since the handshake."""
+        return self._loop.bytes_received if self._loop is not None else 0
+
+    @property
+    def ping_rtt(self) -> float | None:
+        """Seconds that the latest pong took, or None."""
+        return self._loop.ping_rtt if self._loop is not None else None
+
+    @property
+    def close_code(self) -> int | None:
+        """Of the close frame that ended it, theirs or ours, or None."""
+        return self._loop.close_code if self._loop is not None else None
+
+    @property
+    def close_reason(self) -> str:
+        """Of the server's close frame, redacted, or ""."""
+        return self._loop.close_reason if self._loop is not None else ""
 
     def interrupt(self, reason: Failure, *, graceful: bool) -> bool:
         """Record why the attempt ends, then end it. The first reason wins.
@@ -193,18 +190,20 @@ class Attempt:
         :returns: whether this reason was the first.
         """
         with self._lock:
-            first = self.recorded is None
-            if first:
-                self.recorded = reason
-                self._graceful = graceful and self._can_send
-                if self._graceful:
-                    self.deadline = monotonic() + self._config.close_timeout
-            # The only way for a connection that is being cut is out; nothing is sent any more.
-            self._can_send = False
-        if first and not self._graceful:
+            graceful = graceful and self.sender.gate_open
+            first = self._ending.record(reason, graceful=graceful)
+            if first and graceful:
+                self.deadline = monotonic() + self._config.close_timeout
+            self.sender.gate_open = False
+        if first and not graceful:
             self.cut()
         self.wake()
         return first
+
+    def _send_timed_out(self, error: Exception) -> None:
+        # Part of the frame may be out, so nothing that follows could be understood.
+        self.interrupt(classify(error), graceful=False)
+        self.cut()
 
     def wake(self) -> None:
         """Make the loop look around."""
@@ -217,86 +216,11 @@ class Attempt:
             stream.cut()
         self.wake()
 
-    def send(self, payload: bytes, *, text: bool, timeout: float) -> None:
-        """Send one message.
-
-        :param payload: UTF-8 where ``text``.
-        :param timeout: seconds; a message that is not taken in time ends the connection.
-        :raises NotConnectedError: there is no open connection.
-        :raises SendTimeoutError: the peer did not take it in time.
-        """
-        deadline = monotonic() + timeout
-        opcode = ABNF.OPCODE_TEXT if text else ABNF.OPCODE_BINARY
-        if self._deflater is not None:
-            # Compressing keeps a context, so order of compression is order of sending.
-            self._send_compressed(self._deflater, payload, opcode, deadline)
-        else:
-            frame = ABNF.create_frame(payload, opcode).format()
-            self.send_frame(frame, deadline=deadline, gated=True)
-
-    def _send_compressed(
-        self, deflater: MessageDeflater, payload: bytes, opcode: int, deadline: float
-    ) -> None:
-        self._acquire_send_lock(deadline)
-        try:
-            self._check_gate()
-            deflated = deflater.deflate(payload)
-            if deflated is None:
-                frame = ABNF.create_frame(payload, opcode).format()
-            else:
-                frame = ABNF(1, 1, 0, 0, opcode, 1, deflated).format()
-            self._send_locked(frame, deadline)
-        finally:
-            self._send_lock.release()
-
-    def send_frame(
-        self, frame: bytes, *, deadline: float | None = None, gated: bool = False
-    ) -> int:
-        """Send one masked frame; websocket-client's pings and pongs come here too.
-
-        :param gated: refuse when the connection is not open for messages.
-        """
-        if frame[0] & 0x0F == PING:
-            self._pings.append(monotonic())
-        if deadline is None:
-            deadline = monotonic() + self._config.send_timeout
-        self._acquire_send_lock(deadline)
-        try:
-            if gated:
-                self._check_gate()
-            self._send_locked(frame, deadline)
-        finally:
-            self._send_lock.release()
-        return len(frame)
-
-    def _acquire_send_lock(self, deadline: float) -> None:
-        if not self._send_lock.acquire(timeout=max(0.0, deadline - monotonic())):
-            raise SendTimeoutError(
-                "nothing was sent: an earlier send held the connection for the whole timeout"
-            )
-
-    def _check_gate(self) -> None:
-        if not self._can_send:
-            raise GateClosedError("not connected: the connection is closing or closed")
-
-    def _send_locked(self, frame: bytes, deadline: float) -> None:
-        """Send while holding _send_lock."""
-        stream = self._stream
-        if stream is None:
-            raise NotConnectedError("not connected: there is no socket yet")
-        self.sending_since = monotonic()
-        try:
-            stream.send(frame, deadline=deadline)
-        except SendTimeoutError as error:
-            # Part of the frame may be out, so nothing that follows could be understood.
-            self.interrupt(classify(error), graceful=False)
-            raise
-        except OSError as error:
-            raise NotConnectedError(
-                f"the connection was lost while sending: {describe(error)}"
-            ) from error
-        finally:
-            self.sending_since = None
+    def close_descriptors(self) -> None:
+        """Close the descriptors and nothing else: for a child after a fork."""
+        if self._stream is not None:
+            self._stream.close()
+        self._waker.close()
 
     # On the connection's thread.
 
@@ -330,6 +254,7 @@ class Attempt:
             user_timeout=max(config.send_timeout, config.ping_timeout),
         )
         self._stream, self.address = opened.stream, opened.address
+        self.sender.stream = opened.stream
         if self.recorded is not None:
             raise InterruptedOpenError("given up before the handshake")
         self._socket = PreparedSocket(
@@ -376,199 +301,60 @@ class Attempt:
         self._error = self._error or error
 
     def _on_open(self, _app: Any) -> None:
-        assert self._socket is not None
+        assert self._socket is not None and self._stream is not None
         inflater = None
         if self._socket.deflate is not None:
             inflater = MessageInflater(self._socket.deflate)
-            self._deflater = MessageDeflater(self._socket.deflate)
-        self._parser = FrameParser(max_size=self._config.max_size, inflater=inflater)
-        now = monotonic()
+            self.sender.deflater = MessageDeflater(self._socket.deflate)
+        self._loop = ReadLoop(
+            stream=self._stream,
+            parser=FrameParser(max_size=self._config.max_size, inflater=inflater),
+            sender=self.sender,
+            ending=self._ending,
+            waker=self._waker,
+            config=self._config,
+            hooks=self._hooks,
+            build_frame=build_frame,
+            redact=self._request.redact,
+        )
         with self._lock:
             self.deadline = None
-            self.opened_at = self.last_received_at = now
-            self._can_send = self.recorded is None
+            self.opened_at = monotonic()
+            self.sender.gate_open = self._ending.recorded is None
         self._hooks.opened()
 
     def _on_ping(self, _app: Any, payload: bytes) -> None:
         self._hooks.control("ping", payload)
 
     def _on_pong(self, _app: Any, payload: bytes) -> None:
-        if self._pings:
-            self.ping_rtt = monotonic() - self._pings[-1]
-            self._pings.clear()
+        if self._loop is not None:
+            self._loop.pong_came()
         self._hooks.control("pong", payload)
 
     def read_until_end(self, read_callback: Callable[[], bool]) -> None:
-        """Read until the connection ends; always ends with an exception or by our close.
+        """Read until the connection ends; see :meth:`ReadLoop.run`.
 
         :param read_callback: makes websocket-client read one control frame.
         """
+        prepared, loop = self._socket, self._loop
+        assert prepared is not None and loop is not None
+
+        def answer(frame: bytes) -> None:
+            prepared.load(frame)
+            read_callback()
+
         try:
-            self._read(read_callback)
-        except ClosedByUs:
-            self._linger()
-        except ProtocolError as error:
-            self._say_goodbye(error.close_code or 1002, protocol_close_reason(error))
-            self.close_code = error.close_code
-            self._linger()
-            raise
+            # The handshake leaves bytes that came with it; polling first would hang the stream.
+            loop.run(prepared.take_leftover(), answer)
         finally:
-            with self._lock:
-                self._can_send = False
             # websocket-client has nothing left to say; its ping thread must not be held up.
             if self._app is not None and self._app.sock is not None:
                 self._app.sock.connected = False
             self.cut()
 
-    def _read(self, read_callback: Callable[[], bool]) -> None:
-        assert self._stream is not None and self._socket is not None
-        receive = self._stream.receive
-        # The handshake leaves bytes that came with it; polling first would hang the stream.
-        chunk = self._socket.take_leftover()
-        # What TLS has decrypted already, no selector sees: read once before the first wait.
-        busy = True
-        next_tick = 0.0
-        with new_selector() as selector:
-            selector.register(self._stream.raw, READ)
-            selector.register(self._waker, READ)
-            while True:
-                now = monotonic()
-                if chunk:
-                    self.last_received_at = now
-                    self.bytes_received += len(chunk)
-                    self._take(chunk, read_callback)
-                if now >= next_tick or self.recorded is not None:
-                    self._check_closing(now)
-                    next_tick = now + min(TICK, self._hooks.tick(now))
-                busy = busy or len(chunk) >= BUSY
-                chunk = b""  # before the next read, which then gets the same warm memory
-                if not busy:
-                    ready = selector.select(self._patience(monotonic(), next_tick))
-                    if any(key.fileobj is self._waker for key, _ in ready):
-                        self._waker.drain()
-                        next_tick = 0.0
-                    elif not ready:
-                        self._check_ping(monotonic())
-                        next_tick = 0.0
-                        continue
-                busy = False
-                try:
-                    chunk = receive(READ_SIZE)
-                except WouldBlock:
-                    continue
-                if not chunk:
-                    raise eof_error(self._parser)
-
-    def _take(self, chunk: bytes, read_callback: Callable[[], bool]) -> None:
-        """Parse what was read; messages and control frames keep their order."""
-        parser = self._parser
-        assert parser is not None
-        messages = parser.feed(chunk)
-        size = len(chunk)
-        while True:
-            if messages:
-                self._hooks.deliver(messages, size)
-                size = 0
-            control = parser.control
-            if control is None:
-                break
-            self._take_control(control, read_callback)
-            messages = parser.feed(b"")
-        if parser.failure is not None:
-            raise parser.failure
-
-    def _take_control(self, frame: ControlFrame, read_callback: Callable[[], bool]) -> None:
-        if frame.opcode != CLOSE:
-            assert self._socket is not None
-            self._socket.load(frame.raw)
-            read_callback()
-            return
-        self.close_code = frame.close_code
-        self.close_reason = shorten(self._request.redact(frame.close_reason), 125)
-        if self._close_by is not None:
-            raise ClosedByUs
-        self._say_goodbye(frame.close_code, "")
-        self._linger()
-        raise ConnectionLostError(
-            close_text(self.close_code, self.close_reason),
-            close_code=self.close_code,
-            reason=self.close_reason,
-        )
-
-    def _patience(self, now: float, next_tick: float) -> float:
-        """Seconds to wait for bytes before the deadlines are looked at."""
-        until = max(next_tick, now)
-        if self._close_by is not None:
-            until = min(until, self._close_by)
-        if self._pings:
-            until = min(until, self._ping_deadline())
-        return max(0.0, until - now)
-
-    def _ping_deadline(self) -> float:
-        # Any byte is a sign of life; what counts is the oldest ping that nothing answered.
-        return max(self._pings[0], self.last_received_at) + self._config.ping_timeout
-
-    def _check_ping(self, now: float) -> None:
-        """Called only when there was nothing to read, so a held-back reader is not a dead peer."""
-        if self._pings and now >= self._ping_deadline():
-            silence = now - self.last_received_at
-            raise PingTimeoutError(
-                f"ping/pong timed out: nothing came for {silence:.1f} s, "
-                f"ping_timeout is {self._config.ping_timeout:g} s"
-            )
-
-    def _check_closing(self, now: float) -> None:
-        """Begin our close handshake when an end was recorded; give it up at its deadline."""
-        if self._close_by is not None:
-            if now >= self._close_by:
-                raise ClosedByUs
-        elif self.recorded is not None:
-            if not self._graceful:
-                raise ClosedByUs
-            self._close_by = now + self._config.close_timeout
-            self._say_goodbye(1000, "")
-            self.close_code = 1000
-
-    def _say_goodbye(self, code: int | None, reason: str) -> None:
-        """Send a close frame; a peer that cannot take it has nothing to lose by it."""
-        with self._lock:
-            self._can_send = False
-        body = b"" if code is None else code.to_bytes(2, "big") + reason.encode("utf-8")[:123]
-        frame = ABNF.create_frame(body, ABNF.OPCODE_CLOSE).format()
-        patience = min(self._config.send_timeout, self._config.close_timeout)
-        try:
-            self.send_frame(frame, deadline=monotonic() + patience)
-        except (NotConnectedError, SendTimeoutError) as error:
-            logging.getLogger("wsresilient.transport").debug("no close frame sent: %s", error)
-
-    def _linger(self) -> None:
-        """Let the peer read our close frame: closing under unread data would reset it away."""
-        stream = self._stream
-        assert stream is not None
-        if self.recorded is not None and not self._graceful:
-            return
-        deadline = monotonic() + min(LINGER, self._config.close_timeout)
-        if self._close_by is not None:
-            deadline = min(deadline, self._close_by)
-        stream.half_close()
-        while monotonic() < deadline:
-            try:
-                if not stream.receive(READ_SIZE):
-                    return
-            except WouldBlock:
-                wait(stream.raw, READ, None, deadline)
-            except OSError:
-                return
-
-    def close_descriptors(self) -> None:
-        """Close the descriptors and nothing else: for a child after a fork."""
-        if self._stream is not None:
-            self._stream.close()
-        self._waker.close()
-
     def _finish(self) -> None:
         with self._lock:
-            self._can_send = False
+            self.sender.gate_open = False
             self.deadline = None
         if self._stream is not None:
             self._stream.cut()

@@ -1,0 +1,426 @@
+"""Lifecycle: start, stop, join, with, run_forever, wait_until_connected, and what it is called."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import json
+import threading
+import weakref
+from typing import Any
+
+import pytest
+
+import wsresilient
+from tests.support import Running
+from wsresilient import ConfigurationError, ConnectionFailedError, ReconnectPolicy, StateChange
+from wsresilient.core.state import TRANSITIONS
+
+from .clients import SLOW_RETRY, Seen, library_threads, quick, running
+from .servers import PATIENCE, Peer, free_port, raw_server, serve_nothing, wait_until
+
+NEVER = ReconnectPolicy(max_attempts=0)
+
+#: API.md, "The monitor".
+STATS_KEYS = set(
+    """name, url, state, is_healthy, reconnect_count, retry_count, subscribed_pairs, connect_time,
+    connection_duration, last_message_time, last_message_age, message_count, bytes_received,
+    messages_per_minute, error_count, last_error, callback_errors, dropped_messages, queue_depth,
+    ping_rtt, quality_score, endpoint, generation""".replace(",", " ").split()
+)
+#: What get_summary() adds up, beyond the list.
+MORE_KEYS = {"unrouted_messages", "connection_failures"}
+
+
+# Before the start.
+
+
+def test_constructor_does_no_io_and_starts_no_thread() -> None:
+    calls: list[str] = []
+    with raw_server(serve_nothing) as server:
+        threads = threading.enumerate()
+        ws = quick(lambda: calls.append("url") or server.url, headers=lambda: calls.append("h"))
+        assert threading.enumerate() == threads
+        assert calls == []
+        assert server.count == 0
+        assert (ws.state, ws.last_error, ws.generation) == ("disconnected", "", 0)
+        assert (ws.is_connected, ws.is_running, ws.subprotocol) == (False, False, None)
+        assert ws.subscriptions == frozenset()
+
+
+def test_connection_that_was_never_started_costs_nothing_to_forget() -> None:
+    ws = quick("ws://127.0.0.1:9")
+    forgotten = weakref.ref(ws)
+    del ws
+    gc.collect()
+    assert forgotten() is None
+
+
+def test_everything_may_be_asked_before_the_start() -> None:
+    ws = quick("ws://127.0.0.1:9")
+    assert ws.stop()
+    assert ws.join()
+    assert not ws.wait_until_connected()
+    assert not ws.wait_until_connected(0.01)
+    assert not ws.is_fresh(max_age=1.0)
+    assert set(ws.get_stats()) == STATS_KEYS | MORE_KEYS
+
+
+# Start and stop.
+
+
+def test_start_returns_itself_and_twice_is_once() -> None:
+    with raw_server(serve_nothing) as server, running(server.url) as (ws, seen):
+        assert ws.start() is ws
+        assert ws.start() is ws
+        seen.wait_for_opens(1)
+        assert server.count == 1
+
+
+def test_connect_gives_a_started_connection() -> None:
+    with raw_server(serve_nothing) as server:
+        ws = wsresilient.connect(server.url)
+        try:
+            assert ws.wait_until_connected(PATIENCE)
+        finally:
+            assert ws.stop()
+
+
+def test_with_starts_and_stops() -> None:
+    with raw_server(serve_nothing) as server:
+        with quick(server.url) as ws:
+            assert ws.wait_until_connected(PATIENCE)
+            assert ws.is_running
+        assert not ws.is_running
+        assert library_threads() == []
+
+
+def test_with_stops_when_its_block_raises() -> None:
+    with raw_server(serve_nothing) as server:
+        ws = quick(server.url)
+        with pytest.raises(LookupError), ws:
+            raise LookupError
+        assert not ws.is_running
+        assert ws.state == "disconnected"
+
+
+def test_connection_that_nobody_holds_goes_on() -> None:
+    def behave(peer: Peer) -> None:
+        go_on.wait(PATIENCE)
+        peer.text("still here")
+        peer.serve()
+
+    go_on = threading.Event()
+    got: list[Any] = []
+    with raw_server(behave) as server:
+        held = weakref.ref(quick(server.url, on_message=got.append).start())
+        server.wait_for(1)
+        gc.collect()
+        go_on.set()
+        wait_until(lambda: got == ["still here"])
+        ws = held()
+        assert ws is not None
+        assert ws.stop()
+
+
+def test_join_tells_whether_it_has_ended() -> None:
+    with raw_server(serve_nothing) as server, running(server.url) as (ws, _):
+        assert not ws.join(0.01)
+        waiting = Running(ws.join)
+        assert waiting.waits_in("join")
+        ws.request_stop()
+        assert waiting.result() is True
+        assert ws.join()
+
+
+def test_all_events_have_been_told_when_stop_returns() -> None:
+    with raw_server(serve_nothing) as server, running(server.url) as (ws, seen):
+        assert ws.stop()
+        assert seen.log == ["connecting", "connected", "open", "close 1000", "disconnected"]
+
+
+# run_forever.
+
+
+def test_run_forever_blocks_until_it_is_stopped() -> None:
+    with raw_server(serve_nothing) as server:
+        ws = quick(server.url)
+        waiting = Running(ws.run_forever)
+        wait_until(lambda: ws.is_connected)
+        assert not waiting.is_over
+        assert ws.stop()
+        assert waiting.result() is None
+
+
+def test_run_forever_returns_when_a_handler_stops() -> None:
+    def behave(peer: Peer) -> None:
+        peer.text("enough")
+        peer.serve()
+
+    with raw_server(behave) as server:
+        ws = quick(server.url)
+        ws.on("message", lambda _: ws.stop())
+        assert Running(ws.run_forever).result() is None
+        assert ws.state == "disconnected"
+        assert ws.stop()
+
+
+def test_run_forever_joins_a_connection_that_runs_already() -> None:
+    with raw_server(serve_nothing) as server, running(server.url) as (ws, _):
+        waiting = Running(ws.run_forever)
+        assert waiting.waits_in("join")
+        assert ws.stop()
+        assert waiting.result() is None
+        assert server.count == 1
+
+
+def test_run_forever_raises_when_it_is_given_up() -> None:
+    ws = quick(f"ws://127.0.0.1:{free_port()}", reconnect=NEVER)
+    with pytest.raises(ConnectionFailedError, match="refused"):
+        ws.run_forever()
+    assert ws.state == "failed"
+    assert ws.stop()
+
+
+# wait_until_connected.
+
+
+def test_wait_ends_without_a_connection_at_its_timeout() -> None:
+    with (
+        raw_server(Peer.ignore, handshake=False) as server,
+        running(server.url, connected=False) as (ws, _),
+    ):
+        assert not ws.wait_until_connected(0.05)
+        assert not ws.wait_until_connected(0)
+
+
+def test_wait_begins_before_the_start() -> None:
+    with raw_server(serve_nothing) as server:
+        ws = quick(server.url)
+        waiting = Running(ws.wait_until_connected, PATIENCE)
+        assert waiting.waits_in("wait_until_connected")
+        with ws:
+            assert waiting.result() is True
+
+
+def test_wait_is_for_a_reconnect_too() -> None:
+    allowed = threading.Event()
+
+    def behave(peer: Peer) -> None:
+        if peer.number > 1:
+            allowed.wait(PATIENCE)
+        peer.accept()
+        if peer.number > 1:
+            peer.serve()
+
+    with raw_server(behave, handshake=False) as server, running(server.url) as (ws, seen):
+        seen.wait_for_closes(1)
+        waiting = Running(ws.wait_until_connected)
+        assert waiting.waits_in("wait_until_connected")
+        allowed.set()
+        assert waiting.result() is True
+        assert ws.generation == 2
+
+
+def test_failure_is_raised_in_every_thread_that_waits() -> None:
+    def behave(peer: Peer) -> None:
+        peer.read_request()
+        go_on.wait(PATIENCE)
+
+    go_on = threading.Event()
+    with (
+        raw_server(behave, handshake=False) as server,
+        running(server.url, connected=False, reconnect=NEVER) as (ws, _),
+    ):
+        waiting = [Running(ws.wait_until_connected) for _ in range(4)]
+        assert all(run.waits_in("wait_until_connected") for run in waiting)
+        go_on.set()
+        errors = []
+        for run in waiting:
+            with pytest.raises(ConnectionFailedError) as caught:
+                run.result()
+            errors.append(caught.value)
+        assert len({id(error) for error in errors}) == 4
+        assert len({str(error) for error in errors}) == 1
+        assert all(error.__cause__ is not None for error in errors)
+
+
+# Once more.
+
+
+def test_restart_after_failure_goes_on_counting_and_forgets_the_failure() -> None:
+    port = free_port()
+    with running(f"ws://127.0.0.1:{port}", connected=False, reconnect=NEVER) as (ws, seen):
+        for attempts in (1, 2):
+            ws.start()
+            with pytest.raises(ConnectionFailedError):
+                ws.wait_until_connected(PATIENCE)
+            assert ws.join(PATIENCE)
+            assert ws.generation == attempts
+        with raw_server(serve_nothing, port=port):
+            ws.start()
+            assert ws.wait_until_connected(PATIENCE)
+            assert (ws.generation, ws.get_stats()["retry_count"]) == (3, 0)
+            assert "refused" in ws.last_error
+            seen.wait_for_opens(1)
+            assert ws.stop()
+
+
+@pytest.mark.parametrize("dispatch", ["thread", "inline"])
+@pytest.mark.parametrize("state", ["failed", "disconnected"])
+def test_restart_from_inside_on_state_change(state: str, dispatch: str) -> None:
+    restarts = itertools.count(1)
+    port = free_port()
+    policy = NEVER if state == "failed" else SLOW_RETRY
+    url = f"ws://127.0.0.1:{port}"
+    with running(url, connected=False, reconnect=policy, dispatch=dispatch) as (ws, seen):
+        again: list[int] = []
+
+        @ws.on("state")  # type: ignore[untyped-decorator]
+        def restart(change: StateChange) -> None:
+            if change.state == state and len(again) < 2:
+                again.append(next(restarts))
+                ws.start()
+
+        if state == "disconnected":
+            for count in (1, 2):
+                ws.request_stop()
+                wait_until(lambda: len(again) == count)  # noqa: B023
+                wait_until(lambda: ws.state != "disconnected")
+        wait_until(lambda: len(again) == 2)
+        wait_until(lambda: ws.generation >= 3)
+        with raw_server(serve_nothing, port=port):
+            if state == "failed":
+                assert ws.join(PATIENCE)
+                ws.start()
+            else:
+                seen.wait_for_errors(1)
+                wait_until(lambda: ws.state == "reconnecting")
+                ws.reconnect()
+            assert ws.wait_until_connected(PATIENCE)
+            assert ws.stop(PATIENCE)
+        assert ws.get_stats()["callback_errors"] == 0
+
+
+# What it tells of itself.
+
+
+def test_states_follow_each_other_by_the_table_and_say_why() -> None:
+    def behave(peer: Peer) -> None:
+        if peer.number > 2:
+            peer.serve()
+
+    with raw_server(behave) as server, running(server.url) as (ws, seen):
+        seen.wait_for_opens(3)
+        assert ws.stop()
+        states = [str(change.state) for change in seen.states]
+        cycle = ["connecting", "connected", "reconnecting"]
+        assert states == [*cycle, *cycle, "connecting", "connected", "disconnected"]
+        for change in seen.states:
+            assert change.state in TRANSITIONS[change.previous]
+            assert change.message
+            assert change.connection == "test"
+            assert change.at > 1e9
+        retries = [change.retry_count for change in seen.states]
+        assert retries == [0, 0, 1, 1, 1, 2, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("ws://example.com", "example.com"),
+        ("ws://example.com/", "example.com"),
+        ("wss://user:hunter2-pw@example.com/ws/stream?token=hunter2-pw", "example.com/ws/stream"),
+        (["ws://one.test/a", "ws://two.test/b"], "one.test/a"),
+    ],
+    ids=str,
+)
+def test_name_is_host_and_path_without_the_query(url: Any, name: str) -> None:
+    ws = wsresilient.ResilientWebSocket(url)
+    assert ws.name.rstrip("/") == name
+    assert "hunter2" not in repr(ws) + str(ws.get_stats())
+
+
+def test_name_of_a_callable_url_is_the_functions() -> None:
+    def signed_url() -> str:
+        raise AssertionError("not in the constructor")
+
+    ws = wsresilient.ResilientWebSocket(signed_url)
+    assert ws.name == "signed_url"
+    assert ws.get_stats()["url"] == ""
+
+
+def test_repr_says_name_state_url_and_counts() -> None:
+    def behave(peer: Peer) -> None:
+        peer.text("x")
+        peer.serve()
+
+    with raw_server(behave) as server, running(f"{server.url}/?key=hunter2-pw") as (ws, seen):
+        seen.wait_for_messages(1)
+        text = repr(ws)
+        assert "'test' connected" in text
+        assert server.url in text
+        assert "messages=1 reconnects=0" in text
+        assert "hunter2" not in text
+
+
+def test_threads_have_the_names_of_the_design() -> None:
+    settings: dict[str, Any] = {"ping_interval": 5, "ping_timeout": 2}
+    with raw_server(serve_nothing) as server, running(server.url, **settings) as (_, seen):
+        seen.wait_for_opens(1)
+        names = set(library_threads())
+        assert {"wsr-test", "wsr-watchdog"} <= names
+        others = names - {"wsr-test", "wsr-watchdog"}
+        assert all(name.startswith("wsr-dispatch-") or "_send_ping" in name for name in others)
+        assert 2 <= len(others) <= 4
+        assert all(
+            thread.daemon for thread in threading.enumerate() if thread.name.startswith("wsr-")
+        )
+
+
+def test_stats_have_the_keys_of_the_api_at_every_time() -> None:
+    def behave(peer: Peer) -> None:
+        peer.text("four")
+        peer.serve()
+
+    seen = Seen()
+    with raw_server(behave) as server:
+        ws = quick(server.url, **seen.handlers())
+        before = ws.get_stats()
+        with ws:
+            seen.wait_for_messages(1)
+            during = ws.get_stats()
+        after = ws.get_stats()
+    for stats in (before, during, after):
+        assert set(stats) == STATS_KEYS | MORE_KEYS
+        assert json.loads(json.dumps(stats)) == stats
+    assert [stats["state"] for stats in (before, during, after)] == [
+        "disconnected",
+        "connected",
+        "disconnected",
+    ]
+    assert before["connect_time"] is before["last_message_age"] is before["ping_rtt"] is None
+    assert (during["message_count"], during["is_healthy"], during["generation"]) == (1, True, 1)
+    assert during["bytes_received"] >= 6
+    assert during["connection_duration"] > 0.0
+    assert 0 < during["quality_score"] <= 100
+    assert (after["message_count"], after["is_healthy"], after["quality_score"]) == (1, False, 0)
+    assert after["connect_time"] is None
+
+
+def test_freshness_is_the_age_of_the_latest_message() -> None:
+    def behave(peer: Peer) -> None:
+        peer.text("x")
+        peer.serve()
+
+    with raw_server(behave) as server, running(server.url) as (ws, seen):
+        seen.wait_for_messages(1)
+        assert ws.is_fresh(max_age=60.0)
+        wait_until(lambda: not ws.is_fresh(max_age=0.001))
+
+
+@pytest.mark.parametrize("call", ["subscribe", "unsubscribe", "add_pair", "remove_pair"])
+def test_topics_without_a_venue_are_refused(call: str) -> None:
+    ws = quick("ws://127.0.0.1:9")
+    with pytest.raises(ConfigurationError, match="venue"):
+        getattr(ws, call)("btcusdt@trade")

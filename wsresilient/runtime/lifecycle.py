@@ -1,0 +1,283 @@
+"""The life of a connection: started, stopped, waited for, looked at.
+
+The half of :class:`~wsresilient.runtime.connection.ResilientWebSocket` that has nothing to do
+with messages. It starts one :class:`~wsresilient.runtime.supervisor.Supervisor` for each life.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from typing import Any, TypeVar
+
+from ..config import ConnectionConfig, check_seconds
+from ..core.state import ConnectionState
+from ..errors import NotConnectedError, WSResilientError
+from .clock import monotonic
+from .delivery import Decoder, Delivery
+from .dispatcher import Dispatcher
+from .handlers import HandlerSet
+from .options import ConnectionOptions
+from .outgoing import Outgoing
+from .status import Status
+from .supervisor import Supervisor
+from .threads import gather
+from .watchdog import default_watchdog
+
+__all__ = ["ConnectionLifecycle"]
+
+Self = TypeVar("Self", bound="ConnectionLifecycle")
+
+CONNECTED, DISCONNECTED, FAILED = (
+    ConnectionState.CONNECTED,
+    ConnectionState.DISCONNECTED,
+    ConnectionState.FAILED,
+)
+
+
+class ConnectionLifecycle:
+    """Starts, stops and tells. See :class:`ResilientWebSocket` for the arguments."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        options: ConnectionOptions,
+        config: ConnectionConfig,
+        decoder: Decoder | None,
+        dispatcher: Dispatcher,
+    ) -> None:
+        self._name = name
+        self._options = options
+        self._config = config
+        self._decoder = decoder
+        self._dispatcher = dispatcher
+        self._handlers = HandlerSet(name)
+        self._status = Status(name, options.shown_url(), config)
+        self._outgoing = Outgoing(config)
+        self._life: Supervisor | None = None
+
+    def __repr__(self) -> str:
+        status = self._status
+        return (
+            f"<{type(self).__name__} {self._name!r} {status.state} url={status.url!r} "
+            f"messages={status.counters.messages} reconnects={status.counters.reconnects}>"
+        )
+
+    def start(self: Self) -> Self:
+        """Start the connection; does nothing while it runs.
+
+        :returns: itself.
+        :raises WSResilientError: it is being stopped and did not end within 10 s.
+        """
+        life = self._life
+        if life is not None and not life.ended.is_set():
+            if not life.is_over:
+                return self
+            self._wait_for_end(life)
+        if life is not None:
+            self._status.keep_counts(life.delivery)
+        self._status.retry_count = 0
+        delivery = Delivery(
+            self._name, self._config, self._handlers, self._dispatcher, self._decoder
+        )
+        self._life = Supervisor(
+            options=self._options,
+            config=self._config,
+            status=self._status,
+            handlers=self._handlers,
+            delivery=delivery,
+            outgoing=self._outgoing,
+            on_open=lambda: self._handlers.call("open", self),
+            stats=self.get_stats,
+        )
+        self._life.start(default_watchdog())
+        return self
+
+    def _wait_for_end(self, life: Supervisor) -> None:
+        thread = life.thread
+        if life.is_own_thread():
+            # Called from a handler: the lane can only end after it has returned.
+            if thread is not None and not gather([thread], timeout=10.0):
+                return
+        elif life.ended.wait(10.0):
+            return
+        raise WSResilientError(f"{self._name} is still stopping; start it again when it has ended")
+
+    def request_stop(self, reason: str = "stop() was called") -> None:
+        """Ask for the end and return at once.
+
+        :param reason: for the log and the last StateChange.
+        """
+        life = self._life
+        if life is not None:
+            life.request_stop(reason)
+
+    def stop(self, timeout: float = 5.0) -> bool:
+        """Stop the connection; idempotent, from any thread, in every phase.
+
+        From inside a handler it returns at once, and the rest ends after that handler returns.
+
+        :param timeout: seconds for all of it. A close handshake gets ``close_timeout`` of it.
+        :returns: whether every thread of the connection has ended, but for the caller's.
+        """
+        check_seconds("timeout", timeout)
+        life = self._life
+        if life is None:
+            return True
+        deadline = monotonic() + timeout
+        life.request_stop("stop() was called")
+        thread = life.thread
+        if life.is_own_thread():
+            return thread is None or not thread.is_alive()
+        assert thread is not None
+        patience = min(self._config.close_timeout + 0.5, 0.7 * timeout)
+        if gather([thread], timeout=patience):
+            attempt = life.attempt
+            if attempt is not None:
+                attempt.cut()
+        gather([thread], timeout=deadline - monotonic())
+        ended = life.ended.wait(max(0.0, deadline - monotonic()))
+        self._settle(life)
+        return (
+            ended
+            and not thread.is_alive()
+            and self._dispatcher.join(timeout=deadline - monotonic())
+            and default_watchdog().join(timeout=deadline - monotonic())
+        )
+
+    def _settle(self, life: Supervisor) -> None:
+        """A stopped connection is disconnected, also if it had failed before."""
+        if life.ended.is_set() and self._status.state is FAILED:
+            self._status.advance(DISCONNECTED, "stop() was called")
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until the connection has ended: stopped or failed.
+
+        :param timeout: seconds; None waits for ever.
+        :returns: whether it has ended.
+        """
+        life = self._life
+        return life is None or self._status.wait_for(life.ended.is_set, timeout)
+
+    def __enter__(self: Self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+    def run_forever(self) -> None:
+        """Start, and block until stopped; Ctrl-C stops cleanly.
+
+        :raises ConnectionFailedError: it was given up.
+        """
+        try:
+            self.start()
+            self.join()
+        except KeyboardInterrupt:
+            # A second Ctrl-C does not wait for the close handshake any more.
+            with contextlib.suppress(KeyboardInterrupt):
+                self.stop()
+            return
+        self._raise_if_failed()
+
+    def wait_until_connected(self, timeout: float | None = None) -> bool:
+        """Wait for the connection, or for its return.
+
+        :param timeout: seconds; None waits for ever.
+        :returns: whether it is connected; False also when it was stopped meanwhile.
+        :raises ConnectionFailedError: it was given up.
+        """
+        life = self._life
+
+        def decided() -> bool:
+            state = self._status.state
+            return state in (CONNECTED, FAILED) or (life is not None and life.ended.is_set())
+
+        self._status.wait_for(decided, 0.0 if life is None and timeout is None else timeout)
+        self._raise_if_failed()
+        return self.is_connected
+
+    def _raise_if_failed(self) -> None:
+        life = self._life
+        if self._status.state is FAILED and life is not None and life.fatal is not None:
+            # A copy: several threads may raise it, and each adds its traceback.
+            raise copy.copy(life.fatal) from life.fatal.__cause__
+
+    def reconnect(self, reason: str = "requested") -> None:
+        """Connect anew, now: ends the running connection, or skips the wait for the next.
+
+        :param reason: for logs and the StateChange.
+        :raises NotConnectedError: it is not running.
+        """
+        life = self._life
+        if life is None or life.is_over:
+            raise NotConnectedError(f"{self._name} is {self._status.state}; call start()")
+        life.request_reconnect(reason)
+
+    # What it is.
+
+    @property
+    def name(self) -> str:
+        """Its name in logs and in the monitor."""
+        return self._name
+
+    @property
+    def config(self) -> ConnectionConfig:
+        """Its settings."""
+        return self._config
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is an open connection now."""
+        return self._status.state is CONNECTED
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        life = self._life
+        return life is not None and not life.ended.is_set()
+
+    @property
+    def state(self) -> ConnectionState:
+        """Where it stands."""
+        return self._status.state
+
+    @property
+    def last_error(self) -> str:
+        """Type and text of the latest failure, "" before the first."""
+        return self._status.last_error
+
+    @property
+    def generation(self) -> int:
+        """The number of the current or latest attempt, from 1."""
+        return self._status.generation
+
+    @property
+    def subprotocol(self) -> str | None:
+        """What the server chose of the subprotocols, or None."""
+        attempt = self._life.attempt if self._life is not None else None
+        return None if attempt is None else attempt.subprotocol
+
+    def get_stats(self) -> dict[str, Any]:
+        """Return everything that is known in one dict of plain values."""
+        life = self._life
+        return self._status.stats(
+            attempt=life.attempt if life is not None else None,
+            delivery=life.delivery if life is not None else None,
+            handlers=self._handlers,
+            subscribed=self._subscribed(),
+        )
+
+    def _subscribed(self) -> int:
+        """How many topics are wanted."""
+        return 0
+
+    def forget_after_fork(self) -> None:
+        """In a child: let go of the parent's connection without touching it."""
+        life, self._life = self._life, None
+        self._status.forget_after_fork()
+        self._outgoing.forget_after_fork()
+        self._dispatcher.forget_threads()
+        if life is not None and life.attempt is not None:
+            life.attempt.close_descriptors()

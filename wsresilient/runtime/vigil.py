@@ -1,0 +1,102 @@
+"""What the watchdog does for one connection: look, record, cut. It waits for nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from ..config import ConnectionConfig
+from ..core.health import Vitals, verdict
+from .clock import monotonic
+from .delivery import Delivery
+from .handlers import HandlerSet
+from .status import Status
+from .transport import Attempt
+
+__all__ = ["Vigil"]
+
+logger = logging.getLogger("wsresilient.connection")
+
+#: Seconds beyond a deadline after which whoever should keep it is no longer trusted.
+GRACE = 0.5
+
+
+class Vigil:
+    """Watches one life of a connection.
+
+    :param attempt: gives the running attempt, or None.
+    :param stats: makes the dict for on_stats.
+    """
+
+    def __init__(
+        self,
+        *,
+        status: Status,
+        config: ConnectionConfig,
+        handlers: HandlerSet,
+        delivery: Delivery,
+        attempt: Callable[[], Attempt | None],
+        stats: Callable[[], dict[str, Any]],
+    ) -> None:
+        self._status = status
+        self._config = config
+        self._handlers = handlers
+        self._delivery = delivery
+        self._attempt = attempt
+        self._stats = stats
+        self._next_stats = monotonic() + config.stats_interval
+
+    def watch(self, now: float) -> float:
+        """See :class:`wsresilient.runtime.watchdog.Watched`."""
+        status, config = self._status, self._config
+        status.rate.sample(now, status.counters.messages)
+        attempt = self._attempt()
+        if attempt is not None:
+            self._watch_attempt(attempt, now)
+        self._watch_handlers(now)
+        if config.stats_interval and now >= self._next_stats:
+            self._next_stats = now + config.stats_interval
+            self._delivery.note(self._log_stats)
+            if self._handlers.has("stats"):
+                self._delivery.emit_call(lambda: self._handlers.call("stats", self._stats()))
+        return min(config.check_interval, config.slow_handler_after / 2)
+
+    def _watch_attempt(self, attempt: Attempt, now: float) -> None:
+        deadline = attempt.deadline
+        if deadline is not None and now > deadline + GRACE:
+            attempt.cut()
+            return
+        vitals = Vitals(
+            connected_at=self._status.connected_at if attempt.is_open else None,
+            last_message_at=self._status.counters.last_message_at,
+            held_back_since=self._delivery.held_back_since,
+            sending_since=attempt.sender.since,
+        )
+        failure = verdict(vitals, self._config, now)
+        if failure is not None:
+            attempt.interrupt(failure, graceful=failure.planned)
+
+    def _watch_handlers(self, now: float) -> None:
+        slow = self._handlers.find_slow_call(self._config.slow_handler_after, now)
+        if slow is not None:
+            text = (
+                f"slow handler for {slow.event!r}: {slow.seconds:.1f} s and not back; "
+                f"it stands in {slow.where}"
+            )
+            self._delivery.note(lambda: logger.warning("%s: %s", self._status.name, text))
+
+    def _log_stats(self) -> None:
+        stats = self._stats()
+        logger.info(
+            "%s: status: %s, %d messages (%s a minute), %d reconnects, %d errors, queue %d, "
+            "quality %d",
+            stats["name"],
+            stats["state"],
+            stats["message_count"],
+            stats["messages_per_minute"],
+            stats["reconnect_count"],
+            stats["error_count"],
+            stats["queue_depth"],
+            stats["quality_score"],
+        )
