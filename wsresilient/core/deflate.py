@@ -173,13 +173,15 @@ class MessageInflater:
     :param parameters: what was agreed.
     """
 
-    __slots__ = ("_bits", "_ended", "_stream", "_takeover")
+    __slots__ = ("_bits", "_open", "_stream", "_takeover")
 
     def __init__(self, parameters: DeflateParameters) -> None:
         self._bits = -max(parameters.server_max_window_bits, SMALLEST_ZLIB_WINDOW)
         self._takeover = not parameters.server_no_context_takeover
         self._stream = zlib.decompressobj(self._bits)
-        self._ended = False  # whether the last byte that came ended a stream
+        # Whether there is something for TAIL to end: not if no byte of the message has come, or
+        # the last one ended a stream. There it would be taken for the beginning of a stored block.
+        self._open = False
 
     def inflate_message(self, payload: bytes, room: int) -> bytes:
         """Inflate a message that came in one piece.
@@ -189,6 +191,8 @@ class MessageInflater:
         :raises MessageTooBigError: more would come out.
         :raises ProtocolError: it is not DEFLATE; close code 1007.
         """
+        if not payload:
+            return b""  # RFC 7692 section 7.2.3.6 wants an octet 0x00, but this is clear enough
         limit = room + 1 if room < STEP else STEP
         stream = self._stream
         try:
@@ -218,13 +222,14 @@ class MessageInflater:
 
     def finish(self, room: int) -> Iterator[bytes]:
         """Inflate what is left at the end of a message; like :meth:`inflate`."""
-        if not self._ended:
+        if self._open:
             yield from self._run(TAIL, room, len(TAIL))
+            self._open = False
         if not self._takeover:
             self._stream = zlib.decompressobj(self._bits)
 
     def _run(self, data: bytes, room: int, tail: int) -> Iterator[bytes]:
-        self._ended = False
+        self._open = True
         limit = min(room + 1, STEP)
         return self._go_on(self._step(data, limit), limit, room, tail)
 
@@ -250,7 +255,7 @@ class MessageInflater:
                 data = self._stream.unused_data
                 self._stream = zlib.decompressobj(self._bits)
                 if len(data) <= tail:
-                    self._ended = tail == 0
+                    self._open = False
                     return
             elif len(output) == limit:
                 data = self._stream.unconsumed_tail

@@ -71,9 +71,9 @@ class FrameParser:
     :param inflater: takes messages with RSV1 set apart; None refuses them.
 
     Call :meth:`feed` with what was received. It stops behind a control frame, so that
-    messages and control frames keep their order: when :attr:`control` is set, handle it and
-    feed ``b""`` for the rest. After an error :attr:`failure` is set; the messages before it
-    are returned, and nothing after it ever is.
+    messages and control frames keep their order: handle :attr:`control` where it is set, and
+    feed ``b""`` as long as there is :attr:`more`. After an error :attr:`failure` is set; the
+    messages before it are returned, and nothing after it ever is.
     """
 
     __slots__ = (
@@ -82,6 +82,8 @@ class FrameParser:
         "_decoder",
         "_final",
         "_fragments",
+        "_held",
+        "_held_at",
         "_inflate_message",
         "_inflater",
         "_max_fragments",
@@ -90,9 +92,9 @@ class FrameParser:
         "_pieces",
         "_remaining",
         "_size",
-        "_tail",
         "control",
         "failure",
+        "more",
     )
 
     def __init__(
@@ -108,7 +110,12 @@ class FrameParser:
         self._inflate_message = inflater.inflate_message if inflater is not None else None
         self.control: ControlFrame | None = None
         self.failure: ProtocolError | None = None
-        self._tail = b""  # an incomplete header or control frame, or what follows a control frame
+        #: Whether ``feed(b"")`` would go on with what was fed already.
+        self.more = False
+        # What was fed and is not taken yet, from _held_at on: what follows a control frame, or an
+        # incomplete header. An index, so that going on copies nothing.
+        self._held = b""
+        self._held_at = 0
         # The message under way, if any: one that is fragmented, or came only in part.
         self._opcode = CONTINUATION  # TEXT or BINARY while there is one
         self._compressed = False
@@ -123,7 +130,7 @@ class FrameParser:
     @property
     def inside(self) -> bool:
         """Whether a frame or message has begun and is not complete."""
-        return bool(self._tail) or self._opcode != CONTINUATION
+        return self._held_at < len(self._held) or self._opcode != CONTINUATION
 
     def feed(self, data: bytes) -> list[Payload]:
         """Take bytes apart.
@@ -135,43 +142,60 @@ class FrameParser:
         if self.failure is not None:
             return messages
         self.control = None
-        if self._tail:
-            data = self._tail + data
-            self._tail = b""
+        self.more = False
+        position = self._held_at
+        if position < len(self._held):
+            if data:
+                data, position = self._held[position:] + data, 0
+            else:
+                data = self._held
+        else:
+            position = 0
+        self._held, self._held_at = b"", 0
         try:
-            self._parse(data, messages)
+            self._parse(data, position, messages)
         except ProtocolError as error:
             self.failure = error.with_traceback(None)  # which would keep the chunk alive
         except UnicodeDecodeError as error:
             self.failure = ProtocolError(f"text is not UTF-8: {error.reason}", close_code=1007)
         if self.failure is not None:
-            self._pieces, self._blocks = [], []
+            self._held, self._pieces, self._blocks = b"", [], []
         return messages
 
-    def _parse(self, data: bytes, messages: list[Payload]) -> None:
-        position, end = 0, len(data)
+    def _parse(self, data: bytes, position: int, messages: list[Payload]) -> None:
+        end = len(data)
         if self._remaining:
-            position = self._take_payload(data, 0, messages)
+            position = self._take_payload(data, position, messages)
         while position < end:
             if self._opcode == CONTINUATION and self._max_size > 0xFFFF:
-                position = _take_complete(data, position, end, messages.append)
+                position = self._take_run(data, position, end, messages)
                 if position == end:
                     return
-                if self._inflate_message is not None:
-                    before = position
-                    position = _take_deflated(
-                        data, position, end, messages.append, self._inflate_message, self._max_size
-                    )
-                    if position > before:
-                        continue
             after = self._take(data, position, messages)
             if after < 0:
-                self._tail = data[position:]
+                self._held = data[position:]  # a few bytes, which must not keep the chunk alive
                 return
             position = after
             if self.control is not None:
-                self._tail = data[position:]
+                self._hold(data, position)
                 return
+
+    def _hold(self, data: bytes, position: int) -> None:
+        if position < len(data):
+            self._held, self._held_at, self.more = data, position, True
+
+    def _take_run(self, data: bytes, position: int, end: int, messages: list[Payload]) -> int:
+        """Take complete frames of the common kinds; returns the position behind them."""
+        while True:
+            position = _take_complete(data, position, end, messages.append)
+            if self._inflate_message is None or position == end:
+                return position
+            before = position
+            position = _take_deflated(
+                data, position, end, messages.append, self._inflate_message, self._max_size
+            )
+            if position == before:
+                return position
 
     def _take(self, data: bytes, position: int, messages: list[Payload]) -> int:
         """Take one frame of any kind, or its beginning; -1 when its header is incomplete."""

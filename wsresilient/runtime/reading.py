@@ -158,11 +158,12 @@ class ReadLoop:
                 self._hooks.deliver(messages, size)
                 size = 0
             control = parser.control
-            if control is None:
+            if control is not None:
+                if control.opcode == CLOSE:
+                    self._take_close(control)
+                answer(control.raw)
+            if not parser.more:
                 break
-            if control.opcode == CLOSE:
-                self._take_close(control)
-            answer(control.raw)
             messages = parser.feed(b"")
         if parser.failure is not None:
             raise parser.failure

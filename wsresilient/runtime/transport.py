@@ -308,7 +308,10 @@ class Attempt:
             self.sender.deflater = MessageDeflater(self._socket.deflate)
         self._loop = ReadLoop(
             stream=self._stream,
-            parser=FrameParser(max_size=self._config.max_size, inflater=inflater),
+            parser=FrameParser(
+                max_size=self._config.max_size,
+                inflater=inflater,
+            ),
             sender=self.sender,
             ending=self._ending,
             waker=self._waker,

@@ -170,7 +170,14 @@ def test_the_examples_of_the_rfc(size: int | None) -> None:
 
     assert [inflate(inflater, one, size=size) for one in examples] == [b"Hello"] * 6
     assert inflate(inflater, b"\x00", size=size) == b""
-    assert inflate(inflater, b"", size=size) == b""
+
+
+@pytest.mark.parametrize("size", [None, 1])
+def test_an_empty_payload_is_an_empty_message_and_disturbs_nothing(size: int | None) -> None:
+    for before in ([], [HELLO], [HELLO_FINAL], [final(b"Hello")]):
+        inflater = MessageInflater(TAKEOVER)
+        came = [inflate(inflater, one, size=size) for one in (*before, b"", b"", HELLO, b"", HELLO)]
+        assert came == [b"Hello"] * len(before) + [b"", b"", b"Hello", b"", b"Hello"]
 
 
 @pytest.mark.parametrize("size", [None, 1, 7])

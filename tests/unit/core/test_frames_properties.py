@@ -244,12 +244,14 @@ def ours(
 class Repaired(PerMessageDeflate):
     """wsproto's extension without its bug 205: a control frame made it forget the message.
 
-    It also says whether a DEFLATE stream was ended by a final block: wsproto has no answer to
-    that, RFC 7692 section 7.2.3.4 has.
+    It also says whether it is at its wits' end. A final block ends its DEFLATE stream, and it
+    gives nothing more (RFC 7692 section 7.2.3.4 has an answer); a compressed message of no bytes
+    at all makes it take what follows for something else.
     """
 
-    ended = False
+    at_its_end = False
     in_control = False
+    size = 0
 
     def frame_inbound_header(
         self, proto: FrameDecoder | FrameProtocol, opcode: Opcode, rsv: RsvBits, length: int
@@ -264,8 +266,9 @@ class Repaired(PerMessageDeflate):
     ) -> bytes | CloseReason:
         if self.in_control:
             return data
+        self.size += len(data)
         result = super().frame_inbound_payload_data(proto, data)
-        self.ended |= self._decompressor is not None and self._decompressor.eof
+        self.at_its_end |= self._decompressor is not None and self._decompressor.eof
         return result
 
     def frame_inbound_complete(
@@ -273,14 +276,17 @@ class Repaired(PerMessageDeflate):
     ) -> bytes | CloseReason | None:
         if self.in_control:
             return None
-        stream = self._decompressor
+        stream, compressed = self._decompressor, self._inbound_compressed
         result = super().frame_inbound_complete(proto, fin)
-        self.ended |= stream is not None and stream.eof
+        self.at_its_end |= stream is not None and stream.eof
+        if fin:
+            self.at_its_end |= bool(compressed) and self.size == 0
+            self.size = 0
         return result
 
 
 def wsproto(data: bytes, parameters: DeflateParameters | None) -> Outcome | None:
-    """Give wsproto's opinion; None where it has none, because of a final DEFLATE block."""
+    """Give wsproto's opinion; None where it has none (see :class:`Repaired`)."""
     extension = Repaired()
     if parameters is not None:
         extension.server_no_context_takeover = parameters.server_no_context_takeover
@@ -311,7 +317,7 @@ def wsproto(data: bytes, parameters: DeflateParameters | None) -> Outcome | None
     outcome.unfinished = bool(
         decoder.header or len(decoder.buffer) or protocol._message_decoder.opcode is not None
     )
-    return None if extension.ended else outcome
+    return None if extension.at_its_end else outcome
 
 
 def compare(mine: Outcome, theirs: Outcome) -> None:
