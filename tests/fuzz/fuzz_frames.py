@@ -136,7 +136,8 @@ def seeds() -> Iterator[bytes]:
 def main() -> None:
     folders = [Path(argument) for argument in sys.argv[1:] if not argument.startswith("-")]
     for folder in folders[:1]:
-        if folder.is_dir() and not any(folder.iterdir()):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not any(folder.iterdir()):
             for n, seed in enumerate(seeds()):
                 folder.joinpath(f"seed-{n:03}").write_bytes(seed)
     atheris.Setup(sys.argv, test_one_input)

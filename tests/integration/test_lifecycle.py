@@ -29,7 +29,7 @@ STATS_KEYS = set(
     ping_rtt, quality_score, endpoint, generation""".replace(",", " ").split()
 )
 #: What get_summary() adds up, beyond the list.
-MORE_KEYS = {"unrouted_messages", "connection_failures"}
+MORE_KEYS = {"unrouted_messages", "connection_failures", "address"}
 
 
 # Before the start.

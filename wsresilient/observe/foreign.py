@@ -148,6 +148,7 @@ class ForeignConnection:
             "ping_rtt": None,
             "quality_score": self._quality(healthy, age, now),
             "endpoint": "",
+            "address": None,
             "generation": self._connects,
         }
 

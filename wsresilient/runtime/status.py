@@ -171,5 +171,6 @@ class Status:
                 ping_rtt=ping_rtt,
             ),
             "endpoint": self.endpoint,
+            "address": attempt.address if attempt is not None else None,
             "generation": self.generation,
         }
