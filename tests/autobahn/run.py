@@ -172,7 +172,9 @@ def judge(work: pathlib.Path) -> tuple[Counter[str], list[str]]:
 
 def main() -> int:
     """Run it; exit code 0 if nothing failed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("autobahn-work"))
     parser.add_argument("--cases", nargs="+", help="only these; default: all but performance")
     parser.add_argument("--compression", action="store_true", help="with --cases: offer deflate")

@@ -20,6 +20,9 @@ __all__ = [
     "Seen",
     "Session",
     "chain",
+    "is_held_back",
+    "is_sending",
+    "is_served",
     "library_threads",
     "quick",
     "running",
@@ -164,3 +167,22 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
             found.append(link)
             waiting += [link.__cause__, link.__context__]
             yield link
+
+
+# What no member of a connection tells, since only tests have to know it.
+
+
+def is_sending(ws: ResilientWebSocket) -> bool:
+    """Tell whether a send is under way that the peer has not taken yet."""
+    attempt = ws._life.attempt if ws._life is not None else None
+    return attempt is not None and attempt.sender.due is not None
+
+
+def is_held_back(ws: ResilientWebSocket) -> bool:
+    """Tell whether the reader waits for room in the lane."""
+    return ws._life is not None and ws._life.delivery.held_back_since is not None
+
+
+def is_served(ws: ResilientWebSocket) -> bool:
+    """Tell whether handlers have been called for all that has happened so far."""
+    return ws._life is not None and ws._life.delivery.idle and ws._life.has_greeted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gc
+import asyncio
 import itertools
 import json
 import socket
@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import trustme
+from websockets.asyncio import client as async_client
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync import client as sync_client
 from websockets.sync.client import ClientConnection
@@ -34,23 +35,6 @@ TICKER = "ethusdt@ticker"
 def exchange() -> Iterator[FakeExchange]:
     with FakeExchange(rate=500.0) as exchange:
         yield exchange
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
-    sockets, threads = open_sockets(), set(threading.enumerate())
-    yield
-    wait_until(lambda: set(threading.enumerate()) <= threads, description="no thread left")
-    wait_until(lambda: open_sockets() <= sockets, description="no socket left")
-
-
-def open_sockets() -> set[int]:
-    """Give the sockets of this process that are open, whoever still refers to them."""
-    return {
-        one.fileno()
-        for one in gc.get_objects()
-        if issubclass(type(one), socket.socket) and one.fileno() >= 0
-    }
 
 
 def connect(url: str, **settings: Any) -> ClientConnection:
@@ -646,7 +630,21 @@ def test_calls_while_it_stops_return(exchange: FakeExchange) -> None:
         assert all(each.result(TIMEOUT) > 0 for each in calls)
 
 
-# TLS, and the proxy in between.
+def test_no_warning_of_asyncio_is_left(
+    exchange: FakeExchange, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connect(exchange.url_for(TRADE)) as client:
+        receive(client)
+        exchange.abort_all()
+        end_of(client)
+    exchange.stop()
+
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
+
+
+# TLS, and the proxy in between. With a client of one thread: websockets' sync client reads and
+# writes one SSLSocket in two threads at once, which Python up to 3.13.0 at least does not survive
+# (lost writes, "internal error", now and then a segmentation fault).
 
 
 @pytest.fixture(scope="module")
@@ -669,60 +667,88 @@ def trust(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
+async def next_id(client: async_client.ClientConnection, timeout: float = TIMEOUT) -> int:
+    """Give the number of the next trade."""
+    number: int = json.loads(await asyncio.wait_for(client.recv(), timeout))["data"]["t"]
+    return number
+
+
+async def ids_until_silent(client: async_client.ClientConnection) -> list[int]:
+    """Read what is there, until nothing comes for a moment."""
+    ids: list[int] = []
+    while True:
+        try:
+            ids.append(await next_id(client, A_MOMENT))
+        except asyncio.TimeoutError:
+            return ids
+
+
+async def code_of(client: async_client.ClientConnection) -> int | None:
+    """Read until the connection ends, and give the close code."""
+    while True:
+        try:
+            await asyncio.wait_for(client.recv(), TIMEOUT)
+        except ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd else None
+
+
 def test_tls(tls_exchange: FakeExchange, trust: ssl.SSLContext) -> None:
-    assert tls_exchange.url.startswith("wss://")
-    with connect(tls_exchange.url_for(TRADE), ssl=trust) as client:
-        assert receive(client)["stream"] == TRADE
-        tls_exchange.close_all(1013)
-        assert end_of(client).rcvd is not None
-        assert client.close_code == 1013
-    with connect(tls_exchange.url_for(TRADE), ssl=trust) as client:
-        tls_exchange.abort_all()
-        end_of(client)
-    tls_exchange.respond_status(503)
-    with pytest.raises(InvalidStatus):
-        connect(tls_exchange.url, ssl=trust)
+    url = tls_exchange.url_for(TRADE)
+    assert url.startswith("wss://")
+
+    async def visit() -> None:
+        async with async_client.connect(url, ssl=trust) as client:
+            assert await next_id(client)
+            tls_exchange.close_all(1013)
+            assert await code_of(client) == 1013
+        async with async_client.connect(url, ssl=trust) as client:
+            tls_exchange.abort_all()
+            assert await code_of(client) is None
+        async with async_client.connect(tls_exchange.echo_url, ssl=trust) as client:
+            await client.send(b"x" * 1_000_000)
+            assert await client.recv() == b"x" * 1_000_000
+        tls_exchange.respond_status(401, body=b"no")
+        with pytest.raises(InvalidStatus) as rejected:
+            await async_client.connect(url, ssl=trust)
+        assert rejected.value.response.body == b"no"
+
+    asyncio.run(visit())
 
 
 def test_stop_with_tls_clients_at_every_stage(
     tls_exchange: FakeExchange, trust: ssl.SSLContext
 ) -> None:
     address = (tls_exchange.host, tls_exchange.port)
+
+    async def visit() -> None:
+        async with async_client.connect(tls_exchange.url_for(TRADE), ssl=trust) as client:
+            assert await next_id(client)
+            # This client cannot answer the close frame meanwhile.
+            tls_exchange.stop()
+            assert await code_of(client) in (1001, None)
+
     with (
         socket.create_connection(address, TIMEOUT),
         socket.create_connection(address, TIMEOUT) as half,
-        connect(tls_exchange.url_for(TRADE), ssl=trust) as client,
     ):
         half.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")
-        receive(client)
-
-        tls_exchange.stop()
-
-        end_of(client)
+        asyncio.run(visit())
 
 
 def test_through_the_proxy_with_tls(tls_exchange: FakeExchange, trust: ssl.SSLContext) -> None:
-    with FaultProxy(tls_exchange.host, tls_exchange.port, latency=0.01) as proxy:
+    async def visit(proxy: FaultProxy) -> None:
         url = proxy.through(tls_exchange.url_for(TRADE))
-        with connect(url, ssl=trust) as client:
-            ids = trade_ids(client, 10)
+        async with async_client.connect(url, ssl=trust) as client:
+            ids = [await next_id(client) for _ in range(10)]
             proxy.freeze()
-            assert is_silent(client)
+            ids += await ids_until_silent(client)
             proxy.thaw()
-            assert holes([*ids[-1:], *trade_ids(client, 1)]) >= 0
+            ids += [await next_id(client) for _ in range(10)]
+            assert holes(ids) == 0
             proxy.cut_after(100)
-            end_of(client)
-        with connect(url, ssl=trust) as client:
-            assert trade_ids(client, 1)
+            assert await code_of(client) is None
+        async with async_client.connect(url, ssl=trust) as client:
+            assert await next_id(client) > ids[-1]
 
-
-def test_no_warning_of_asyncio_is_left(
-    exchange: FakeExchange, caplog: pytest.LogCaptureFixture
-) -> None:
-    with connect(exchange.url_for(TRADE)) as client:
-        receive(client)
-        exchange.abort_all()
-        end_of(client)
-    exchange.stop()
-
-    assert [record for record in caplog.records if record.name == "asyncio"] == []
+    with FaultProxy(tls_exchange.host, tls_exchange.port, latency=0.01) as proxy:
+        asyncio.run(visit(proxy))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import socket
 import struct
 import threading
@@ -66,23 +65,6 @@ def target() -> Iterator[Target]:
 def proxy(target: Target) -> Iterator[FaultProxy]:
     with FaultProxy(target.host, target.port) as proxy:
         yield proxy
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
-    sockets, threads = open_sockets(), set(threading.enumerate())
-    yield
-    wait_until(lambda: set(threading.enumerate()) <= threads, description="no thread left")
-    wait_until(lambda: open_sockets() <= sockets, description="no socket left")
-
-
-def open_sockets() -> set[int]:
-    """Give the sockets of this process that are open, whoever still refers to them."""
-    return {
-        one.fileno()
-        for one in gc.get_objects()
-        if issubclass(type(one), socket.socket) and one.fileno() >= 0
-    }
 
 
 def receive(sock: socket.socket, size: int) -> bytes:

@@ -12,7 +12,7 @@ import pytest
 from tests.support import Gate
 from wsresilient import ResilientWebSocket
 
-from .clients import Seen, Session, quick, running
+from .clients import Seen, Session, is_held_back, is_served, quick, running
 from .servers import CLOSE, PATIENCE, PING, PONG, Peer, frame, raw_server, serve_nothing, wait_until
 
 KIB = 1024
@@ -69,8 +69,7 @@ class Blocked(NamedTuple):
         self.feed.settle()
         wait_until(lambda: self.ws.get_stats()["queue_depth"] == 0)
         # Events stand in the same lane, and nothing tells when it is through with them.
-        assert self.ws._life is not None
-        assert self.ws._life.delivery.wait_until_idle(PATIENCE)
+        wait_until(lambda: is_served(self.ws))
         return [line for line in self.session.seen.log if line.isdecimal() or "gap" in line]
 
 
@@ -129,9 +128,7 @@ def test_bound_is_exceeded_by_one_read_at_most(bound: dict[str, int], most: int)
     with blocked(**bound) as client:
         sender = threading.Thread(target=client.feed.peers[0].sock.sendall, args=(message * 300,))
         sender.start()
-        assert client.ws._life is not None
-        delivery = client.ws._life.delivery
-        wait_until(lambda: delivery.held_back_since is not None)
+        wait_until(lambda: is_held_back(client.ws))
         assert 10 <= client.ws.get_stats()["queue_depth"] <= most
         client.gate.open()
         sender.join(PATIENCE)
@@ -146,9 +143,7 @@ def test_block_passes_the_pressure_on_to_the_server() -> None:
             target=client.feed.peers[0].sock.sendall, args=(frame(1, "x" * KIB) * 30_000,)
         )
         sender.start()
-        assert client.ws._life is not None
-        delivery = client.ws._life.delivery
-        wait_until(lambda: delivery.held_back_since is not None)
+        wait_until(lambda: is_held_back(client.ws))
         received = client.ws.get_stats()["bytes_received"]
         assert received < 2048 * KIB
         assert sender.is_alive()

@@ -164,9 +164,12 @@ def test_failure_wakes_who_waits() -> None:
 
 
 def test_recv_is_not_for_connections_with_a_handler() -> None:
-    with raw_server(serve_nothing) as server, running(server.url) as (ws, _):
-        with pytest.raises(ConfigurationError, match="on_message"):
-            ws.recv(0)
+    with (
+        raw_server(serve_nothing) as server,
+        running(server.url) as (ws, _),
+        pytest.raises(ConfigurationError, match="on_message"),
+    ):
+        ws.recv(0)
 
 
 def test_handler_added_later_gets_what_nobody_pulled() -> None:

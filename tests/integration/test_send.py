@@ -19,9 +19,10 @@ from wsresilient import (
     SendTimeoutError,
 )
 
-from .clients import SLOW_RETRY, quick, running
+from .clients import SLOW_RETRY, is_sending, quick, running
 from .servers import (
     BINARY,
+    CLOSE,
     PATIENCE,
     TEXT,
     Frame,
@@ -178,9 +179,18 @@ def test_send_is_refused_between_two_attempts() -> None:
 
 
 def test_send_is_refused_behind_our_close_frame() -> None:
-    with raw_server(Peer.ignore) as server, running(server.url) as (ws, _):
+    got = threading.Semaphore(0)
+
+    def behave(peer: Peer) -> None:
+        peer.read_until(CLOSE)
+        got.release()
+        peer.ignore()
+
+    with raw_server(behave) as server, running(server.url, connected=False) as (ws, _):
+        server.wait_for(1)
+        assert ws.wait_until_connected(PATIENCE)
         ws.reconnect()
-        wait_until(lambda: ws._life is not None and not ws._life.attempt.is_open)  # type: ignore[union-attr]
+        assert got.acquire(timeout=PATIENCE)
         with pytest.raises(NotConnectedError):
             ws.send("x")
 
@@ -270,7 +280,7 @@ def test_send_behind_one_that_is_stuck_times_out_by_itself_and_ends_nothing() ->
 
     with raw_server(behave) as server, running(server.url) as (ws, seen):
         first = Running(lambda: ws.send(b"x" * 20_000_000, timeout=PATIENCE))
-        wait_until(lambda: ws._life is not None and ws._life.attempt.sending_since)  # type: ignore[union-attr]
+        wait_until(lambda: is_sending(ws))
         with pytest.raises(SendTimeoutError, match="nothing was sent"):
             ws.send("me too", timeout=0.05)
         assert ws.is_connected

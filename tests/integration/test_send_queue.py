@@ -11,15 +11,12 @@ import pytest
 
 from wsresilient import NotConnectedError, RateLimiter, ReconnectPolicy, ResilientWebSocket
 
-from .clients import SLOW_RETRY, quick, running
+from .clients import SLOW_RETRY, is_served, quick, running
 from .servers import (
     PATIENCE,
-    TEXT,
     GoodServer,
-    Peer,
     free_port,
     good_server,
-    raw_server,
     wait_until,
 )
 
@@ -67,7 +64,7 @@ def test_queued_messages_go_out_in_order_behind_on_open(
 def test_connected_and_nothing_waiting_it_is_sent_at_once() -> None:
     with good_server() as server, running(server.url) as (ws, seen):
         seen.wait_for_opens(1)
-        wait_until(lambda: ws._life is not None and ws._life.has_greeted)
+        wait_until(lambda: is_served(ws))
         assert ws.send("now", queue=True) == "sent"
         assert received(server, 1) == ["now"]
 
@@ -152,24 +149,19 @@ def test_stop_forgets_what_waits(port: int, stopped_later: list[ResilientWebSock
         assert ws.stop(PATIENCE)
 
 
-def test_queue_lives_over_several_outages() -> None:
-    """What was not sent over one connection is sent over the next, each message once."""
-    got: list[bytes] = []
-
-    def behave(peer: Peer) -> None:
-        if peer.number % 2:
-            return
-        for _ in range(10):
-            got.append(peer.read_until(TEXT).payload)
-
-    with raw_server(behave) as server, running(server.url, connected=False) as (ws, _):
-        number = 0
-        while len(got) < 50:
-            assert ws.send(f"{number:06}", queue=True) in ("sent", "queued")
-            number += 1
-            wait_until(lambda: len(got) > number - 20 or not ws.is_connected)  # noqa: B023
-        assert len(set(got)) == len(got)
-        assert got == sorted(got)
+def test_each_outage_has_its_own_messages_and_none_goes_out_twice(
+    port: int, stopped_later: list[ResilientWebSocket]
+) -> None:
+    ws = waiting_for(port)
+    stopped_later.append(ws)
+    for outage in range(3):
+        texts = [f"{outage}.{number}" for number in range(3)]
+        for text in texts:
+            assert ws.send(text, queue=True) == "queued"
+        with good_server(port=port) as server:
+            ws.reconnect()
+            assert received(server, 3) == texts
+        wait_until(lambda: ws.state == "reconnecting")
 
 
 def test_queue_keeps_to_the_send_rate(port: int, stopped_later: list[ResilientWebSocket]) -> None:

@@ -9,9 +9,10 @@ import time
 
 import pytest
 
+from tests.support import Gate
 from wsresilient import ResilientWebSocket
 
-from .clients import SLOW_RETRY, STOP_BOUND, library_threads, started, stop_in_time
+from .clients import SLOW_RETRY, STOP_BOUND, is_sending, library_threads, started, stop_in_time
 from .servers import (
     LOCALHOST,
     PATIENCE,
@@ -170,7 +171,7 @@ def test_while_a_send_is_stuck_since_the_peer_does_not_read() -> None:
         assert ws.wait_until_connected(PATIENCE)
         sender = threading.Thread(target=send_much, args=(ws,))
         sender.start()
-        wait_until(lambda: ws._life is not None and ws._life.attempt.sender.since)  # type: ignore[union-attr]
+        wait_until(lambda: is_sending(ws))
         stop_in_time(ws)
         sender.join(PATIENCE)
         assert [type(error).__name__ for error in ends] == ["NotConnectedError"]
@@ -204,15 +205,16 @@ def test_while_the_server_leaves_tcp_open_after_its_close() -> None:
 
 
 def test_while_the_lane_is_full_and_the_handler_blocked() -> None:
-    go_on = threading.Event()
+    gate = Gate()
 
     def behave(peer: Peer) -> None:
         while True:
             peer.text(*["x" * 100] * 100)
 
     with raw_server(behave) as server:
-        settings = {"on_message": lambda _: go_on.wait(PATIENCE), "queue_size": 10}
+        settings = {"on_message": gate.pass_through, "queue_size": 10}
         with started(server.url, **settings) as (ws, _):
+            gate.wait_for_arrival()
             wait_until(lambda: ws.get_stats()["queue_depth"] >= 10)
             before = time.monotonic()
             assert not ws.stop(1.0)
@@ -220,6 +222,6 @@ def test_while_the_lane_is_full_and_the_handler_blocked() -> None:
             # Only the thread of the handler that is itself blocked is left.
             wait_until(lambda: len(library_threads()) <= 2)
             assert all(name.startswith("wsr-dispatch") for name in library_threads())
-            go_on.set()
+            gate.open()
             assert ws.stop(PATIENCE)
             assert library_threads() == []

@@ -21,13 +21,13 @@ class Vitals:
     :ivar connected_at: since when it is connected.
     :ivar last_message_at: the latest data message of this connection.
     :ivar held_back_since: since when the reader waits for room in the lane.
-    :ivar sending_since: since when one send has been under way.
+    :ivar send_due: by when the send that is under way must be over.
     """
 
     connected_at: float | None
     last_message_at: float | None
     held_back_since: float | None = None
-    sending_since: float | None = None
+    send_due: float | None = None
 
 
 def verdict(vitals: Vitals, config: ConnectionConfig, now: float) -> Failure | None:
@@ -37,11 +37,10 @@ def verdict(vitals: Vitals, config: ConnectionConfig, now: float) -> Failure | N
     """
     if vitals.connected_at is None:
         return None
-    if vitals.sending_since is not None:
-        stuck = now - vitals.sending_since
-        # One second more than the send's own deadline, which should have been enough.
-        if stuck > config.send_timeout + 1.0:
-            return classify(SendTimeoutError(f"a send has been stuck for {stuck:.0f} s"))
+    # One second more than the send's own deadline, which should have been enough.
+    if vitals.send_due is not None and now > vitals.send_due + 1.0:
+        late = now - vitals.send_due
+        return classify(SendTimeoutError(f"a send is stuck, {late:.0f} s beyond its deadline"))
     if config.stale_after is not None and vitals.held_back_since is None:
         last = max(vitals.connected_at, vitals.last_message_at or 0.0)
         if now - last > config.stale_after:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from ..errors import ConfigurationError
-from .urls import WebSocketURL, redact_url
+from .urls import WebSocketURL, redact_malformed, redact_url
 
 __all__ = ["DIRECT", "ProxyURL", "choose_proxy", "is_exempt", "parse_proxy"]
 
@@ -66,8 +66,12 @@ def parse_proxy(proxy: object) -> ProxyURL:
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"proxy is {shown!r}: {error}") from None
+    except ValueError:
+        # The error's own text may repeat a piece of a password.
+        raise ConfigurationError(
+            f"proxy is {redact_malformed(text)!r}: host or port is malformed "
+            "(in user info, percent-encode / ? # @)"
+        ) from None
     if parts.scheme not in DEFAULT_PORTS or not host:
         raise ConfigurationError(
             f"proxy is {shown!r}; allowed: {', '.join(sorted(DEFAULT_PORTS))}, "
@@ -120,7 +124,7 @@ def _names_host(entry: str, host: str, port: int) -> bool:
     if entry == "*":
         return True
     name, colon, only_port = entry.rpartition(":")
-    if colon and only_port.isdecimal() and ":" not in name:
+    if colon and only_port.isdecimal() and (":" not in name or name.endswith("]")):
         return int(only_port) == port and _names_host(name, host, port)
     name = entry.strip("[]").lstrip(".").rstrip(".")
     return host == name or host.endswith(f".{name}") or _in_network(host, name)

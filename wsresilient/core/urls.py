@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from ..errors import ConfigurationError
 
-__all__ = ["WebSocketURL", "parse_url", "redact_url"]
+__all__ = ["WebSocketURL", "parse_url", "redact_malformed", "redact_url"]
 
 DEFAULT_PORTS = {"ws": 80, "wss": 443}
 KNOWN_SCHEMES = ("ws://", "wss://", "http://", "https://")
@@ -115,12 +115,12 @@ def parse_url(url: object) -> WebSocketURL:
 
 def _bad_url(url: str, why: str, *, shown: str = "") -> ConfigurationError:
     return ConfigurationError(
-        f"url is {shown or _redact_malformed(url)!r:.200}: {why}; "
+        f"url is {shown or redact_malformed(url)!r:.200}: {why}; "
         "allowed: ws://host[:port]/path or wss://..."
     )
 
 
-def _redact_malformed(url: str) -> str:
+def redact_malformed(url: str) -> str:
     """Show a URL of which nobody knows where its user info ends, so all before the last @ goes."""
     before, at, after = url.rpartition("@")
     if not at:

@@ -228,7 +228,8 @@ class ResilientWebSocket(ConnectionLifecycle):
             raise NotConnectedError(f"{self._name} is {self._status.state}; call start()")
         self._outgoing.enqueue(payload, text=text, ttl=ttl)
         attempt = life.attempt
-        if attempt is not None:
+        # An attempt that is woken before it is open gives up; on_open's end looks at the queue.
+        if attempt is not None and attempt.is_open:
             attempt.wake()
 
     def request(

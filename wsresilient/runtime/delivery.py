@@ -64,6 +64,8 @@ class Delivery:
         self._inline_events: deque[Callable[[], object]] = deque()
         self._inline_thread: int | None = None
         self.answers = Answers()
+        #: Makes the reader's thread look around, so that it runs what is inline.
+        self.wake: Callable[[], None] = _nobody_to_wake
         self._overflow_since: float | None = None
         self._discarding = False
         self._under_way: list[Any] = []
@@ -187,6 +189,8 @@ class Delivery:
         self._inline_events.append(call)
         if threading.get_ident() == self._inline_thread:
             self.run_inline_events()
+        else:
+            self.wake()
 
     def note(self, call: Callable[[], object]) -> None:
         """Make a call soon, beside the lane: for what must be said while it is held up."""
@@ -272,3 +276,7 @@ class Delivery:
             return decoder(payload)
         except ValueError:
             return payload
+
+
+def _nobody_to_wake() -> None:
+    """There is no reader yet; it looks around when it comes."""

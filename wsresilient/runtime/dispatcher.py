@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable
 
 from ..config import check_integer
@@ -70,6 +69,8 @@ class Dispatcher:
         self._ready: queue.SimpleQueue[Lane | None] = queue.SimpleQueue()
         # Set when lanes wait and no worker is idle.
         self._pressed = threading.Event()
+        # Set while no lane is attached, so that the lookout need not be waited for.
+        self._deserted = threading.Event()
         self._lock = threading.Lock()  # guards the fields below
         self._lanes: set[Lane] = set()
         self._workers: set[_Worker] = set()
@@ -93,6 +94,7 @@ class Dispatcher:
         """Serve a lane from now on."""
         with self._lock:
             self._lanes.add(lane)
+            self._deserted.clear()
         lane.attach(self)
 
     def detach(self, *lanes: Lane) -> None:
@@ -101,6 +103,7 @@ class Dispatcher:
             self._lanes.difference_update(lanes)
             if not self._lanes:
                 self._pressed.set()
+                self._deserted.set()
                 if self._idle:
                     self._ready.put(None)
 
@@ -162,13 +165,12 @@ class Dispatcher:
     def _look_out(self, me: _Worker) -> None:
         """Call relieve() while lanes wait, since those who put into them may not come again."""
         while True:
-            time.sleep(HELD_AFTER)
+            self._deserted.wait(HELD_AFTER)
             self.relieve()
-            if not self._ready.empty():
-                continue
-            self._pressed.wait(SURPLUS_LIFE)
+            if self._ready.empty():
+                self._pressed.wait(SURPLUS_LIFE)
             with self._lock:
-                if not self._lanes or not self._pressed.is_set():
+                if not self._lanes or (self._ready.empty() and not self._pressed.is_set()):
                     if self._lookout is me:
                         self._lookout = None
                     return

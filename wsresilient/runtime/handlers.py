@@ -211,6 +211,11 @@ class HandlerSet:
 
         return call_all
 
+    @property
+    def any_running(self) -> bool:
+        """Whether a handler is being called right now."""
+        return bool(self._running)
+
     def is_calling(self) -> bool:
         """Whether the calling thread is inside one of these handlers."""
         return threading.get_ident() in self._running

@@ -1,7 +1,7 @@
 """The loop that reads: bytes in, batches and control frames out, until the connection ends.
 
-It never blocks inside a frame, looks at its deadlines at least once a second, and leaves by
-one of three ways: an exception, a close that we wanted, or a close of the server. It knows
+It never blocks inside a frame, sleeps no longer than its next deadline, and leaves by one of
+three ways: an exception, a close that we wanted, or a close of the server. It knows
 nothing of websocket-client but a function that makes it read one control frame.
 """
 
@@ -31,8 +31,10 @@ __all__ = ["ReadHooks", "ReadLoop"]
 
 logger = logging.getLogger("wsresilient.transport")
 
-#: The loop looks at its deadlines at least so often, whatever the traffic.
+#: The loop looks at its deadlines at least so often while messages flow.
 TICK = 1.0
+#: And so often while it is quiet: whoever gives it something to do sooner wakes it.
+QUIET_TICK = 15.0
 #: After a read of at least so much, more is likely to be there: read again without asking.
 BUSY = 16 * 1024
 #: Seconds that the peer gets to read our close frame before the socket is closed under it.
@@ -46,9 +48,9 @@ class ReadHooks(Protocol):
         """Complete messages of one read; ``size`` is how many bytes that read had."""
 
     def tick(self, now: float) -> float:
-        """About once a second, and whenever the waker was woken.
+        """About once a second while messages flow, and whenever the waker was woken.
 
-        :returns: seconds after which it would like to be called again, if that is sooner.
+        :returns: seconds after which it must be called again even if nothing happens.
         """
 
 
@@ -87,6 +89,7 @@ class ReadLoop:
         self._build_frame = build_frame
         self._redact = redact
         self._close_by: float | None = None  # monotonic; set once our close frame is out
+        #: Of the close frame that ended it, theirs or ours.
         self.close_code: int | None = None
         self.close_reason = ""
         self.bytes_received = 0
@@ -105,8 +108,8 @@ class ReadLoop:
         except ClosedByUs:
             self._linger()
         except ProtocolError as error:
-            self._say_goodbye(error.close_code or 1002, protocol_close_reason(error))
-            self.close_code = error.close_code
+            self.close_code, self.close_reason = error.close_code, protocol_close_reason(error)
+            self._say_goodbye(self.close_code or 1002, self.close_reason)
             self._linger()
             raise
         finally:
@@ -116,7 +119,7 @@ class ReadLoop:
         receive = self._stream.receive
         # What TLS has decrypted already, no selector sees: read once before the first wait.
         busy = True
-        next_tick = 0.0
+        next_tick = must_tick = 0.0
         with new_selector() as selector:
             selector.register(self._stream.raw, READ)
             selector.register(self._waker, READ)
@@ -128,11 +131,12 @@ class ReadLoop:
                     self._take(chunk, answer)
                 if now >= next_tick or self._ending.recorded is not None:
                     self._check_closing(now)
-                    next_tick = now + min(TICK, self._hooks.tick(now))
+                    pause = self._hooks.tick(now)
+                    next_tick, must_tick = now + min(TICK, pause), now + min(QUIET_TICK, pause)
                 busy = busy or len(chunk) >= BUSY
                 chunk = b""  # before the next read, which then gets the same warm memory
                 if not busy:
-                    ready = selector.select(self._patience(monotonic(), next_tick))
+                    ready = selector.select(self._patience(monotonic(), must_tick))
                     if any(key.fileobj is self._waker for key, _ in ready):
                         self._waker.drain()
                         next_tick = 0.0
@@ -188,9 +192,9 @@ class ReadLoop:
             self.ping_rtt = monotonic() - pings[-1]
             pings.clear()
 
-    def _patience(self, now: float, next_tick: float) -> float:
+    def _patience(self, now: float, must_tick: float) -> float:
         """Seconds to wait for bytes before the deadlines are looked at."""
-        until = max(next_tick, now)
+        until = max(must_tick, now)
         if self._close_by is not None:
             until = min(until, self._close_by)
         if self._sender.pings:

@@ -33,6 +33,7 @@ class FrameSender:
     :param config: the send timeout.
     :param build_frame: masks.
     :param on_timeout: is called when the peer did not take a frame in time.
+    :param on_ping: is called when a ping goes out, which sets the reader a deadline.
     """
 
     def __init__(
@@ -40,17 +41,19 @@ class FrameSender:
         config: ConnectionConfig,
         build_frame: FrameBuilder,
         on_timeout: Callable[[SendTimeoutError], None],
+        on_ping: Callable[[], None],
     ) -> None:
         self._config = config
         self._build_frame = build_frame
         self._on_timeout = on_timeout
+        self._on_ping = on_ping
         self._lock = threading.Lock()  # held while one frame is sent, always with a deadline
         self.stream: Stream | None = None
         self.deflater: MessageDeflater | None = None
         #: Whether messages may go out: between the handshake and the beginning of the end.
         self.gate_open = False
-        #: Monotonic time since when one send has been under way, or None.
-        self.since: float | None = None
+        #: Monotonic time by which the send that is under way must be over, or None.
+        self.due: float | None = None
         #: When pings went out that nothing has answered; taken out by the reader.
         self.pings: deque[float] = deque(maxlen=1000)
 
@@ -90,6 +93,7 @@ class FrameSender:
         now = monotonic()
         if frame[0] & 0x0F == PING:
             self.pings.append(now)
+            self._on_ping()
         deadline = now + (self._config.send_timeout if timeout is None else timeout)
         self._acquire(deadline)
         try:
@@ -108,7 +112,7 @@ class FrameSender:
         stream = self.stream
         if stream is None:
             raise NotConnectedError("not connected: there is no socket yet")
-        self.since = monotonic()
+        self.due = deadline
         try:
             stream.send(frame, deadline=deadline)
         except SendTimeoutError as error:
@@ -119,4 +123,4 @@ class FrameSender:
                 f"the connection was lost while sending: {describe(error)}"
             ) from error
         finally:
-            self.since = None
+            self.due = None

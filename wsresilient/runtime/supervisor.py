@@ -84,6 +84,7 @@ class Supervisor:
         self._lost_at = wall_clock()
         self._gap_reason = "reconnect"
         self._greeted = 0  # the latest generation whose on_open is over
+        delivery.wake = self._wake
         self._vigil = Vigil(
             status=status,
             config=config,
@@ -358,9 +359,7 @@ class Supervisor:
         """Call on_open, in the lane; what waits to be sent goes out behind it."""
         self._on_open()
         self._greeted = generation
-        attempt = self.attempt
-        if attempt is not None:
-            attempt.wake()
+        self._wake()
 
     def deliver(self, messages: list[Payload], size: int) -> None:
         """See :class:`wsresilient.runtime.transport.AttemptHooks`; the hot path."""
@@ -376,13 +375,21 @@ class Supervisor:
     def tick(self, now: float) -> float:
         """See :class:`wsresilient.runtime.transport.AttemptHooks`."""
         status = self._status
+        pause = math.inf
         if status.connected_at is not None and self._history.count:
-            self._note_uptime(now - status.connected_at)
+            uptime = now - status.connected_at
+            self._note_uptime(uptime)
+            pause = max(0.05, self._config.min_uptime - uptime)
         self.delivery.run_inline_events()
         attempt = self.attempt
         if self._outgoing.waiting and self.has_greeted and attempt is not None:
-            return self._outgoing.flush(attempt)
-        return math.inf
+            return min(pause, self._outgoing.flush(attempt))
+        return pause
+
+    def _wake(self) -> None:
+        attempt = self.attempt
+        if attempt is not None:
+            attempt.wake()
 
     @property
     def has_greeted(self) -> bool:

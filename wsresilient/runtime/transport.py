@@ -140,7 +140,7 @@ class Attempt:
         self._loop: ReadLoop | None = None
         self._error: Exception | None = None
         self._lock = threading.Lock()  # guards the gate of the sender against interrupt()
-        self.sender = FrameSender(config, build_frame, self._send_timed_out)
+        self.sender = FrameSender(config, build_frame, self._send_timed_out, self.wake)
         #: Monotonic time by which the present phase must be over, for the watchdog; or None.
         self.deadline: float | None = monotonic() + config.open_timeout
         self.opened_at: float | None = None

@@ -70,17 +70,19 @@ def build_tunnel(
     try:
         speaker.connect(dest_host=host, dest_port=port, timeout=max(0.001, deadline - monotonic()))
     except Refused as error:
-        if ours.timed_out:
-            raise TimeoutError("the proxy did not answer") from None
         status = error.error_code if kind is ProxyType.HTTP else None
         text = shorten(Redactor(proxy.secrets)(str(error)))
-        raise ProxyError(
+        failed = ProxyError(
             f"proxy {proxy.shown} did not open a tunnel to {host}:{port}: {text}", status=status
-        ) from None
+        )
     except OSError as error:
-        if ours.timed_out:
-            raise TimeoutError("the proxy did not answer") from None
-        raise ProxyError(f"proxy {proxy.shown} ended the connection: {describe(error)}") from error
+        failed = ProxyError(f"proxy {proxy.shown} ended the connection: {describe(error)}")
+    else:
+        return
+    # Raised out here: what python-socks raised repeats the proxy, which may repeat the credentials.
+    if ours.timed_out:
+        raise TimeoutError("the proxy did not answer")
+    raise failed
 
 
 class _AlreadyConnected:

@@ -60,7 +60,9 @@ class Vigil:
             self._delivery.note(self._log_stats)
             if self._handlers.has("stats"):
                 self._delivery.emit_call(lambda: self._handlers.call("stats", self._stats()))
-        return min(config.check_interval, config.slow_handler_after / 2)
+        if self._handlers.any_running:
+            return min(config.check_interval, config.slow_handler_after / 2)
+        return config.check_interval
 
     def _watch_attempt(self, attempt: Attempt, now: float) -> None:
         deadline = attempt.deadline
@@ -71,7 +73,7 @@ class Vigil:
             connected_at=self._status.connected_at if attempt.is_open else None,
             last_message_at=self._status.counters.last_message_at,
             held_back_since=self._delivery.held_back_since,
-            sending_since=attempt.sender.since,
+            send_due=attempt.sender.due,
         )
         failure = verdict(vitals, self._config, now)
         if failure is not None:

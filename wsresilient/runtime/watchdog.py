@@ -18,6 +18,10 @@ __all__ = ["Watchdog", "Watched", "default_watchdog"]
 logger = logging.getLogger("wsresilient.watchdog")
 
 
+#: Looks that are due within so many seconds are made together: one wake-up for many connections.
+SLACK = 0.25
+
+
 class Watched(Protocol):
     """What the watchdog looks at."""
 
@@ -75,7 +79,8 @@ class Watchdog:
                 now = monotonic()
                 self._changed.wait(max(0.0, min(self._due.values()) - now))
                 now = monotonic()
-                due = [watched for watched, when in self._due.items() if when <= now]
+                soon = now + SLACK
+                due = [watched for watched, when in self._due.items() if when <= soon]
             for watched in due:
                 self._look(watched, now)
 

@@ -126,6 +126,7 @@ class Peer(asyncio.Protocol):
             self._close_timer.cancel()
         self.is_open = False
         self._protocol.receive_eof()
+        self._transport.close()  # does nothing but spare a ResourceWarning of TLS on Python 3.10
         self._owner.on_disconnected(self)
 
     # What the owner calls.
