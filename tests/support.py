@@ -12,8 +12,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +71,6 @@ class Running:
             self._value = function(*args)
         except BaseException as error:
             self._error = error
-
-    @property
-    def ident(self) -> int:
-        assert self._thread.ident is not None
-        return self._thread.ident
 
     @property
     def is_over(self) -> bool:
@@ -144,11 +138,3 @@ class Leftovers:
         descriptors = [f"{count} x {target}" for target, count in self.descriptors().items()]
         title = f"left over: {len(stacks)} threads, {len(descriptors)} kinds of descriptors"
         return "\n".join([title, *descriptors, *stacks])
-
-
-@contextmanager
-def all_ended(runs: Iterable[Running]) -> Iterator[None]:
-    """Wait for some threads at the end of a block, and raise what they raised."""
-    yield
-    for run in runs:
-        run.result()

@@ -150,9 +150,14 @@ class WebSocketApp:
         if self._connection is not None:
             raise ConfigurationError("run_forever() is running already; use another WebSocketApp")
         here = CallingThreadDispatcher()
+
+        def headers() -> dict[str, str | None]:
+            return self._headers(host, origin, suppress_origin=suppress_origin)
+
         connection = ResilientWebSocket(
             self.url,
-            headers=lambda: self._headers(host, origin, suppress_origin=suppress_origin),
+            # Only a callable could give other credentials after a 401.
+            headers=headers if callable(self.header) else headers(),
             subprotocols=self.subprotocols,
             proxy=_proxy(http_proxy_host, http_proxy_port, http_proxy_auth, proxy_type),
             ssl_context=_ssl_context(sslopt),
@@ -183,12 +188,28 @@ class WebSocketApp:
 
     def _attach(self, connection: ResilientWebSocket) -> None:
         """Call the callbacks as they are at the time: scripts assign them late."""
-        connection.on("message", self._message)
-        connection.on("open", self._opened)
-        connection.on("error", self._failed)
-        connection.on("close", self._closed)
-        connection.on("ping", lambda payload: _call(self.on_ping, self, payload))
-        connection.on("pong", lambda payload: _call(self.on_pong, self, payload))
+        handlers: dict[str, Callback] = {
+            "message": self._message,
+            "open": self._opened,
+            "error": self._failed,
+            "close": self._closed,
+            "ping": lambda payload: _call(self.on_ping, self, payload),
+            "pong": lambda payload: _call(self.on_pong, self, payload),
+        }
+        for event, handler in handlers.items():
+            connection.on(event, self._heeding_ctrl_c(handler))
+
+    def _heeding_ctrl_c(self, handler: Callback) -> Callback:
+        """Let Ctrl-C end it, also when it comes while a callback runs on the main thread."""
+
+        def call(*args: object) -> None:
+            try:
+                handler(*args)
+            except KeyboardInterrupt:
+                self.has_errored = True
+                self.close()
+
+        return call
 
     def _message(self, payload: str | bytes) -> None:
         if self.on_data is not None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -273,6 +274,8 @@ def test_the_feed_keeps_its_rate_and_counts(exchange: FakeExchange) -> None:
         assert 9_000 < exchange.sent_count - count < 20_000 * (elapsed + 0.2)
         exchange.rate = 0
         assert is_silent(client)
+        with pytest.raises(ConfigurationError, match="rate must be 0 or more"):
+            exchange.rate = -1
 
 
 def test_a_stopped_feed_is_a_stalled_feed(exchange: FakeExchange) -> None:
@@ -295,10 +298,20 @@ def test_a_stopped_feed_is_a_stalled_feed(exchange: FakeExchange) -> None:
 
 def test_lost_messages_leave_a_hole(exchange: FakeExchange) -> None:
     with connect(exchange.url_for(TRADE, TICKER)) as client:
-        client.recv(timeout=TIMEOUT)
-        exchange.lose_messages(3, topic=TRADE)
-        ids = [m["data"]["t"] for m in (receive(client) for _ in range(60)) if m["stream"] == TRADE]
+        ids: list[int] = []
 
+        def has_hole() -> bool:
+            message = receive(client)
+            ids.extend([message["data"]["t"]] if message["stream"] == TRADE else [])
+            return holes(ids) > 0
+
+        wait_until(lambda: has_hole() or len(ids) > 3)
+        assert holes(ids) == 0
+        exchange.lose_messages(3, topic=TRADE)
+
+        wait_until(has_hole)
+        for _ in range(20):
+            has_hole()
         assert holes(ids) == 3
 
 
@@ -413,6 +426,19 @@ def test_restart(exchange: FakeExchange, code: int | None) -> None:
     assert exchange.url_for(TRADE) == url
     with connect(url) as client:
         assert receive(client)["stream"] == TRADE
+
+
+def test_a_restart_ends_handshakes_too(exchange: FakeExchange) -> None:
+    clients = [socket.create_connection((exchange.host, exchange.port), TIMEOUT) for _ in range(50)]
+    try:
+        clients[0].sendall(b"GET / HTTP/1.1\r\n")
+        exchange.restart(0.0)
+        for client in clients:
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+    finally:
+        for client in clients:
+            client.close()
 
 
 def test_restart_without_waiting(exchange: FakeExchange) -> None:
@@ -667,6 +693,19 @@ def trust(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
+@contextlib.asynccontextmanager
+async def connect_tls(
+    url: str, trust: ssl.SSLContext
+) -> AsyncIterator[async_client.ClientConnection]:
+    """Connect with a client that answers the server however much waits to be read."""
+    async with async_client.connect(url, ssl=trust, max_queue=None) as client:
+        try:
+            yield client
+        finally:
+            # Python 3.10 takes a TLS transport for unclosed when the other side was the first.
+            client.transport.close()
+
+
 async def next_id(client: async_client.ClientConnection, timeout: float = TIMEOUT) -> int:
     """Give the number of the next trade."""
     number: int = json.loads(await asyncio.wait_for(client.recv(), timeout))["data"]["t"]
@@ -697,14 +736,14 @@ def test_tls(tls_exchange: FakeExchange, trust: ssl.SSLContext) -> None:
     assert url.startswith("wss://")
 
     async def visit() -> None:
-        async with async_client.connect(url, ssl=trust) as client:
+        async with connect_tls(url, trust) as client:
             assert await next_id(client)
             tls_exchange.close_all(1013)
             assert await code_of(client) == 1013
-        async with async_client.connect(url, ssl=trust) as client:
+        async with connect_tls(url, trust) as client:
             tls_exchange.abort_all()
             assert await code_of(client) is None
-        async with async_client.connect(tls_exchange.echo_url, ssl=trust) as client:
+        async with connect_tls(tls_exchange.echo_url, trust) as client:
             await client.send(b"x" * 1_000_000)
             assert await client.recv() == b"x" * 1_000_000
         tls_exchange.respond_status(401, body=b"no")
@@ -721,7 +760,7 @@ def test_stop_with_tls_clients_at_every_stage(
     address = (tls_exchange.host, tls_exchange.port)
 
     async def visit() -> None:
-        async with async_client.connect(tls_exchange.url_for(TRADE), ssl=trust) as client:
+        async with connect_tls(tls_exchange.url_for(TRADE), trust) as client:
             assert await next_id(client)
             # This client cannot answer the close frame meanwhile.
             tls_exchange.stop()
@@ -735,10 +774,24 @@ def test_stop_with_tls_clients_at_every_stage(
         asyncio.run(visit())
 
 
+def test_what_is_no_tls_is_survived(tls_exchange: FakeExchange, trust: ssl.SSLContext) -> None:
+    async def visit() -> None:
+        async with connect_tls(tls_exchange.url_for(TRADE), trust) as client:
+            assert await next_id(client)
+
+    for noise in (b"GET / HTTP/1.1\r\n\r\n", b""):
+        with socket.create_connection((tls_exchange.host, tls_exchange.port), TIMEOUT) as stranger:
+            stranger.sendall(noise)
+            stranger.shutdown(socket.SHUT_WR)
+            while stranger.recv(65536):
+                continue
+    asyncio.run(visit())
+
+
 def test_through_the_proxy_with_tls(tls_exchange: FakeExchange, trust: ssl.SSLContext) -> None:
     async def visit(proxy: FaultProxy) -> None:
         url = proxy.through(tls_exchange.url_for(TRADE))
-        async with async_client.connect(url, ssl=trust) as client:
+        async with connect_tls(url, trust) as client:
             ids = [await next_id(client) for _ in range(10)]
             proxy.freeze()
             ids += await ids_until_silent(client)
@@ -747,7 +800,7 @@ def test_through_the_proxy_with_tls(tls_exchange: FakeExchange, trust: ssl.SSLCo
             assert holes(ids) == 0
             proxy.cut_after(100)
             assert await code_of(client) is None
-        async with async_client.connect(url, ssl=trust) as client:
+        async with connect_tls(url, trust) as client:
             assert await next_id(client) > ids[-1]
 
     with FaultProxy(tls_exchange.host, tls_exchange.port, latency=0.01) as proxy:

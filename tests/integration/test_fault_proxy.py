@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -197,10 +198,25 @@ def test_without_a_server_the_client_is_reset(target: Target, proxy: FaultProxy)
     wait_until(lambda: proxy.connection_count == 0)
 
 
-def test_a_name_with_several_addresses_is_tried_to_the_end(target: Target) -> None:
-    # localhost may be ::1 first, where nobody listens.
+def test_a_name_with_several_addresses_is_tried_to_the_end(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        dead = gone.getsockname()
+    look_up = socket.getaddrinfo
+
+    def with_a_dead_one(*args: Any, **kwargs: Any) -> list[Any]:
+        found: list[Any] = look_up(*args, **kwargs)
+        return [(*found[0][:4], dead), *found] if args[:1] == ("localhost",) else found
+
+    monkeypatch.setattr(socket, "getaddrinfo", with_a_dead_one)
     with FaultProxy("localhost", target.port) as proxy:
-        assert talks(*target.pair(proxy))
+        client = target.connect(proxy)
+        client.sendall(b"early")
+        server = target.accept()
+
+        assert receive(server, 5) == b"early"
+        assert talks(client, server)
 
 
 # Faults that end connections.
@@ -579,3 +595,23 @@ def test_faults_from_many_threads(target: Target, proxy: FaultProxy) -> None:
 
     proxy.heal()
     assert talks(*target.pair(proxy))
+
+
+def test_a_bug_of_the_proxy_is_logged_and_leaves_nothing(
+    target: Target,
+    proxy: FaultProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client, _ = target.pair(proxy)
+
+    def fail(now: float) -> float | None:
+        raise ZeroDivisionError(f"at {now}")
+
+    monkeypatch.setattr(proxy._relay, "on_turn", fail)
+    client.sendall(b"x")
+
+    wait_until(lambda: "stopped" in repr(proxy))
+    assert client.recv(1) == b""
+    assert [record.message for record in caplog.records] == ["wsr-test-proxy failed and ends"]
+    assert proxy.connection_count == 0

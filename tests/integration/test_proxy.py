@@ -1,4 +1,4 @@
-"""Through real proxies (pproxy): HTTP CONNECT, SOCKS4a and SOCKS5, with and without credentials."""
+"""Through real proxies (tiny-proxy): HTTP CONNECT, SOCKS4a, SOCKS5; their refusals and delays."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import trustme
@@ -38,40 +38,50 @@ USER, PASSWORD = "me", "s3cr3t-pw"
 SCHEMES = ["http", "socks4", "socks4a", "socks5", "socks5h"]
 VARIABLES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"]
 
-# Two proxies: one for everybody, one that asks for credentials every time (authtime). Their ports
-# and every tunnel that they build go to standard output.
+# A proxy of each kind for everybody, then one of each that asks for credentials. Prints the ports.
 PROXIES = """
-import asyncio, sys, pproxy
-async def main():
-    told = lambda text: print(text, flush=True)
-    for users in ("", "#" + sys.argv[1]):
-        server = pproxy.Server("http+socks4+socks5://127.0.0.1:0" + users)
-        handler = await server.start_server({"rserver": [], "authtime": -1, "verbose": told})
-        told(handler.sockets[0].getsockname()[1])
-    await asyncio.Event().wait()
-asyncio.run(main())
+import sys
+import anyio, tiny_proxy
+async def main(user, password):
+    kinds = (
+        lambda *both: tiny_proxy.HttpProxyHandler(*both),
+        lambda *both: tiny_proxy.Socks4ProxyHandler(*both[:1]),
+        lambda *both: tiny_proxy.Socks5ProxyHandler(*both),
+    )
+    async with anyio.create_task_group() as group:
+        for credentials in ((), (user, password)):
+            for make in kinds:
+                listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+                print(listener.extra(anyio.abc.SocketAttribute.local_port), flush=True)
+                group.start_soon(listener.serve, make(*credentials).handle)
+anyio.run(main, *sys.argv[1:])
 """
 
 
-class Proxies(NamedTuple):
-    """Ports of the two proxies."""
+class Proxies:
+    """Where the proxies are."""
 
-    open: int
-    closed: int
+    def __init__(self, ports: list[int]) -> None:
+        self._ports = ports
+
+    def port(self, scheme: str, *, closed: bool = False) -> int:
+        kind = ("http", "socks4", "socks5").index(scheme.rstrip("ah"))
+        return self._ports[kind + 3 * closed]
 
     def url(self, scheme: str, *, user_info: str = "", closed: bool = False) -> str:
-        port = self.closed if closed else self.open
-        return f"{scheme}://{user_info}{'@' if user_info else ''}{LOCALHOST}:{port}"
+        at = "@" if user_info else ""
+        return f"{scheme}://{user_info}{at}{LOCALHOST}:{self.port(scheme, closed=closed)}"
 
 
 @pytest.fixture(scope="module")
 def proxies() -> Iterator[Proxies]:
+    command = [sys.executable, "-c", PROXIES, USER, PASSWORD]
     process = subprocess.Popen(
-        [sys.executable, "-c", PROXIES, f"{USER}:{PASSWORD}"], stdout=subprocess.PIPE, text=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     try:
         assert process.stdout is not None
-        yield Proxies(int(process.stdout.readline()), int(process.stdout.readline()))
+        yield Proxies([int(process.stdout.readline()) for _ in range(6)])
     finally:
         process.kill()
         process.communicate()
@@ -99,8 +109,7 @@ def test_messages_go_through_a_proxy_both_ways(proxies: Proxies, scheme: str) ->
         with running(url, proxy=proxies.url(scheme)) as (ws, seen):
             ws.send("there and back" * 10_000)
             assert seen.wait_for_messages(1) == ["there and back" * 10_000]
-            # Whoever connected to the server was the proxy, as the client never did.
-            assert str(proxies.open) in str(ws._life.attempt.address)  # type: ignore[union-attr]
+            assert ws.get_stats()["address"] == f"{LOCALHOST}:{proxies.port(scheme)}"
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5", "socks5h"])
@@ -112,7 +121,7 @@ def test_credentials_open_the_proxy_that_asks_for_them(proxies: Proxies, scheme:
 
 
 def test_socks4_user_is_its_credential(proxies: Proxies) -> None:
-    proxy = proxies.url("socks4a", user_info=f"{USER}:{PASSWORD}".replace(":", "%3A"), closed=True)
+    proxy = proxies.url("socks4a", user_info=USER, closed=True)
     with raw_server(answer_once) as server, running(server.url, proxy=proxy) as (ws, seen):
         ws.send("let in")
         assert seen.wait_for_messages(1) == ["let in"]
@@ -130,9 +139,11 @@ def test_tls_goes_through_the_tunnel_and_is_verified(proxies: Proxies, scheme: s
         with running(server.url, proxy=proxy, ssl_context=trusting) as (ws, seen):
             ws.send("sealed")
             assert seen.wait_for_messages(1) == ["sealed"]
-        with running(server.url, proxy=proxy, connected=False) as (ws, _):
-            with pytest.raises(ConnectionFailedError, match="certificate"):
-                ws.wait_until_connected(PATIENCE)
+        with (
+            running(server.url, proxy=proxy, connected=False) as (ws, _),
+            pytest.raises(ConnectionFailedError, match="certificate"),
+        ):
+            ws.wait_until_connected(PATIENCE)
 
 
 def test_frames_behind_the_handshake_come_through_the_tunnel(proxies: Proxies) -> None:
@@ -157,29 +168,31 @@ def test_connection_comes_back_through_the_proxy(proxies: Proxies) -> None:
 # Refusals.
 
 
-@pytest.mark.parametrize("user_info", ["", "me:wrong-pw-1"])
-def test_407_is_final_and_says_what_is_missing(proxies: Proxies, user_info: str) -> None:
-    proxy = proxies.url("http", user_info=user_info, closed=True)
-    with (
-        raw_server(serve_nothing) as server,
-        running(server.url, connected=False, proxy=proxy) as (ws, seen),
-    ):
-        with pytest.raises(ConnectionFailedError) as caught:
-            ws.wait_until_connected(PATIENCE)
-        assert ws.generation == 1
-        assert server.count == 0
-        error = seen.errors[0]
-        assert isinstance(error, ProxyError)
-        assert error.status == 407
-        assert "407 Proxy Authentication Required" in str(caught.value)
-        assert f"http://{'***@' if user_info else ''}{LOCALHOST}:{proxies.closed}" in str(error)
+@pytest.mark.parametrize("user_info", ["", "me:wrong-pw-1@"])
+def test_407_is_final_and_says_what_is_missing(user_info: str) -> None:
+    def behave(peer: Peer) -> None:
+        peer.refuse("407 Proxy Authentication Required", 'Proxy-Authenticate: Basic realm="x"')
+
+    with raw_server(behave, handshake=False) as server:
+        proxy = f"http://{user_info}{LOCALHOST}:{server.port}"
+        with running("ws://example.invalid", connected=False, proxy=proxy) as (ws, seen):
+            with pytest.raises(ConnectionFailedError) as caught:
+                ws.wait_until_connected(PATIENCE)
+            assert server.count == 1
+            error = seen.wait_for_errors(1)[0]
+            assert isinstance(error, ProxyError)
+            assert error.status == 407
+            assert "407 Proxy Authentication Required" in str(caught.value)
+            shown = f"http://{'***@' if user_info else ''}{LOCALHOST}:{server.port}"
+            assert f"proxy {shown} did not open a tunnel to example.invalid:80" in str(error)
 
 
-@pytest.mark.parametrize("scheme", ["socks4", "socks5"])
-def test_socks_proxy_that_lets_nobody_in_is_an_error_of_the_proxy(
-    proxies: Proxies, scheme: str
+@pytest.mark.parametrize("scheme", ["http", "socks4", "socks5"])
+@pytest.mark.parametrize("user_info", ["", "other:wrong-pw-1"])
+def test_real_proxy_that_does_not_let_us_in_is_an_error_of_the_proxy(
+    proxies: Proxies, scheme: str, user_info: str
 ) -> None:
-    proxy = proxies.url(scheme, closed=True)
+    proxy = proxies.url(scheme, user_info=user_info, closed=True)
     with (
         raw_server(serve_nothing) as server,
         running(server.url, connected=False, proxy=proxy, reconnect=NEVER) as (ws, seen),
@@ -187,6 +200,14 @@ def test_socks_proxy_that_lets_nobody_in_is_an_error_of_the_proxy(
         assert ws.join(PATIENCE)
         assert isinstance(seen.errors[0], ProxyError)
         assert server.count == 0
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_target_that_refuses_the_proxy_is_tried_again(proxies: Proxies, scheme: str) -> None:
+    url = f"ws://{LOCALHOST}:{free_port()}"
+    with running(url, connected=False, proxy=proxies.url(scheme)) as (ws, seen):
+        assert isinstance(seen.wait_for_errors(2)[0], ProxyError)
+        assert ws.state != "failed"
 
 
 def test_proxy_that_is_not_there_is_tried_again() -> None:
@@ -270,7 +291,7 @@ def test_environment_names_the_proxy(
 ) -> None:
     monkeypatch.setenv(name, proxies.url("http"))
     with raw_server(serve_nothing) as server, running(server.url) as (ws, _):
-        assert str(proxies.open) in str(ws._life.attempt.address)  # type: ignore[union-attr]
+        assert ws.get_stats()["address"] == f"{LOCALHOST}:{proxies.port('http')}"
 
 
 def test_https_proxy_is_for_wss_only(proxies: Proxies, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,7 +358,7 @@ def test_credentials_of_a_proxy_are_shown_nowhere(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with raw_server(echo_credentials, handshake=False) as server:
-        port = server.port if scheme == "http" else proxies.closed
+        port = server.port if scheme == "http" else proxies.port(scheme, closed=True)
         user_info = f"{USER}:{PASSWORD}" if scheme == "http" else f"other:{PASSWORD}"
         settings: dict[str, Any] = {"proxy": f"{scheme}://{user_info}@{LOCALHOST}:{port}"}
         url = "ws://example.invalid"

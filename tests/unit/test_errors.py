@@ -32,6 +32,7 @@ from wsresilient.errors import (
     TLSError,
     VenueError,
     WSResilientError,
+    as_exception,
     describe,
 )
 
@@ -154,3 +155,18 @@ def test_describe_survives_an_exception_that_cannot_be_told() -> None:
             raise RuntimeError("no text for you")
 
     assert describe(MuteError("x")) == "MuteError: (its text cannot be told)"
+
+
+def test_as_exception_leaves_exceptions_alone() -> None:
+    error = ValueError("no")
+
+    assert as_exception(error, "a handler") is error
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit("over")])
+def test_as_exception_wraps_what_is_no_exception_and_says_whose_it_is(error: BaseException) -> None:
+    wrapped = as_exception(error, "a handler")
+
+    assert isinstance(wrapped, Exception)
+    assert str(wrapped) == f"a handler raised {describe(error)}"
+    assert wrapped.__cause__ is error

@@ -14,16 +14,15 @@ from __future__ import annotations
 import codecs
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ..errors import MessageTooBigError, ProtocolError
+from .control import BINARY, CLOSE, CONTINUATION, PONG, TEXT, ControlFrame, check_close
 from .deflate import MessageInflater
 
-__all__ = ["MAX_FRAGMENTS", "ControlFrame", "FrameParser", "Payload"]
+__all__ = ["MAX_FRAGMENTS", "FrameParser", "Payload"]
 
 Payload = str | bytes
 
-CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 FIN, RSV1, RSV2_AND_3, OPCODE_BITS, MASK = 0x80, 0x40, 0x30, 0x0F, 0x80
 
 #: A message in more fragments than this is refused with 1009.
@@ -36,31 +35,6 @@ SHORT_COMPRESSED = 1 << 14
 
 _unpack_two_uint16: Callable[[bytes, int], tuple[int, int]] = struct.Struct(">HH").unpack_from
 _new_utf8_decoder = codecs.getincrementaldecoder("utf-8")
-
-
-@dataclass(frozen=True, slots=True)
-class ControlFrame:
-    """A ping, pong or close frame, checked.
-
-    :ivar opcode: 8 close, 9 ping, 10 pong.
-    :ivar payload: at most 125 bytes.
-    :ivar raw: the frame as it came.
-    """
-
-    opcode: int
-    payload: bytes
-    raw: bytes
-
-    @property
-    def close_code(self) -> int | None:
-        """The code of a close frame, or None where there is none (RFC 6455 section 7.1.5)."""
-        has_one = self.opcode == CLOSE and self.payload
-        return int.from_bytes(self.payload[:2], "big") if has_one else None
-
-    @property
-    def close_reason(self) -> str:
-        """The reason of a close frame, or "" where there is none."""
-        return str(self.payload[2:], "utf-8") if self.opcode == CLOSE else ""
 
 
 class FrameParser:
@@ -245,7 +219,7 @@ class FrameParser:
         opcode = data[position] & OPCODE_BITS
         frame = ControlFrame(opcode, payload=data[start:stop], raw=data[position:stop])
         if opcode == CLOSE:
-            _check_close(frame.payload)
+            check_close(frame.payload)
         self.control = frame
         return stop
 
@@ -413,20 +387,3 @@ def _check_length(length: int, width: int) -> None:
         raise ProtocolError("the highest bit of a 64-bit length is set (RFC 6455 section 5.2)")
     if length < (126 if width == 2 else 1 << 16):
         raise ProtocolError(f"a length of {length} is not encoded in the shortest form")
-
-
-def _check_close(payload: bytes) -> None:
-    """Check the body of a close frame (RFC 6455 sections 5.5.1 and 7.4)."""
-    if not payload:
-        return
-    if len(payload) == 1:
-        raise ProtocolError("a close frame has half a code")
-    code = int.from_bytes(payload[:2], "big")
-    if not (3000 <= code < 5000 or (1000 <= code < 1015 and code not in (1004, 1005, 1006))):
-        raise ProtocolError(f"close code {code} may not be sent")
-    try:
-        str(payload[2:], "utf-8")
-    except UnicodeDecodeError as error:
-        raise ProtocolError(
-            f"a close reason is not UTF-8: {error.reason}", close_code=1007
-        ) from None

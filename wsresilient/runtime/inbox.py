@@ -105,7 +105,10 @@ class Inbox:
                     if self.closed:
                         return None
                     self._wait(deadline, timeout)
-            return self._pending.popleft()
+            message = self._pending.popleft()
+            if not self._pending:
+                self._finish_batch()  # its room is free, also if nobody pulls again for long
+            return message
         finally:
             self._pulling.release()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import threading
 from typing import Any, TypeVar
 
 from ..config import ConnectionConfig, check_seconds
@@ -55,6 +56,7 @@ class ConnectionLifecycle:
         self._handlers = HandlerSet(name)
         self._status = Status(name, options.shown_url(), config)
         self._outgoing = Outgoing(config)
+        self._starting = threading.Lock()  # guards the writing of _life
         self._life: Supervisor | None = None
 
     def __repr__(self) -> str:
@@ -70,18 +72,26 @@ class ConnectionLifecycle:
         :returns: itself.
         :raises WSResilientError: it is being stopped and did not end within 10 s.
         """
-        life = self._life
-        if life is not None and not life.ended.is_set():
-            if not life.is_over:
-                return self
-            self._wait_for_end(life)
-        if life is not None:
-            self._status.keep_counts(life.delivery)
+        while True:
+            life = self._life
+            if life is not None and not life.ended.is_set():
+                if not life.is_over:
+                    return self
+                self._wait_for_end(life)
+            with self._starting:
+                if self._life is life:  # and no other thread was quicker
+                    if life is not None:
+                        self._status.keep_counts(life.delivery)
+                    self._life = self._new_life()
+                    self._life.start(default_watchdog())
+                    return self
+
+    def _new_life(self) -> Supervisor:
         self._status.retry_count = 0
         delivery = Delivery(
             self._name, self._config, self._handlers, self._dispatcher, self._decoder
         )
-        self._life = Supervisor(
+        return Supervisor(
             options=self._options,
             config=self._config,
             status=self._status,
@@ -91,8 +101,6 @@ class ConnectionLifecycle:
             on_open=lambda: self._handlers.call("open", self),
             stats=self.get_stats,
         )
-        self._life.start(default_watchdog())
-        return self
 
     def _wait_for_end(self, life: Supervisor) -> None:
         thread = life.thread
@@ -127,21 +135,21 @@ class ConnectionLifecycle:
             return True
         deadline = monotonic() + timeout
         life.request_stop("stop() was called")
-        thread = life.thread
         if life.is_own_thread():
-            return thread is None or not thread.is_alive()
-        assert thread is not None
+            return life.thread is None or not life.thread.is_alive()
+        # None for a moment, when another thread is just starting it.
+        threads = [] if life.thread is None else [life.thread]
         patience = min(self._config.close_timeout + 0.5, 0.7 * timeout)
-        if gather([thread], timeout=patience):
+        if gather(threads, timeout=patience):
             attempt = life.attempt
             if attempt is not None:
                 attempt.cut()
-        gather([thread], timeout=deadline - monotonic())
+        gather(threads, timeout=deadline - monotonic())
         ended = life.ended.wait(max(0.0, deadline - monotonic()))
         self._settle(life)
         return (
             ended
-            and not thread.is_alive()
+            and not gather(threads, timeout=0.0)
             and self._dispatcher.join(timeout=deadline - monotonic())
             and default_watchdog().join(timeout=deadline - monotonic())
         )
@@ -276,6 +284,7 @@ class ConnectionLifecycle:
     def forget_after_fork(self) -> None:
         """In a child: let go of the parent's connection without touching it."""
         life, self._life = self._life, None
+        self._starting = threading.Lock()
         self._status.forget_after_fork()
         self._outgoing.forget_after_fork()
         self._dispatcher.forget_threads()

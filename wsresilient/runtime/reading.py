@@ -13,7 +13,8 @@ from typing import Protocol
 
 from ..config import ConnectionConfig
 from ..core.closing import ClosedByUs, close_text, eof_error, protocol_close_reason
-from ..core.frames import CLOSE, ControlFrame, FrameParser, Payload
+from ..core.control import CLOSE, ControlFrame
+from ..core.frames import FrameParser, Payload
 from ..core.redact import Redactor, shorten
 from ..errors import (
     ConnectionLostError,

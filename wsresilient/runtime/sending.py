@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable
 
 from ..config import ConnectionConfig
+from ..core.control import BINARY, PING, TEXT
 from ..core.deflate import MessageDeflater
-from ..core.frames import BINARY, PING, TEXT
 from ..errors import NotConnectedError, SendTimeoutError, describe
 from .clock import monotonic
 from .wire import Stream

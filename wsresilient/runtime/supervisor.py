@@ -147,6 +147,8 @@ class Supervisor:
     # The loop, on the connection's thread.
 
     def _main(self) -> None:
+        # start() may not have come to it yet, and a handler may ask already.
+        self.thread = threading.current_thread()
         self.delivery.adopt_thread()
         try:
             self._supervise()

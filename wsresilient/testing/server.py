@@ -7,6 +7,7 @@ spells its messages is the format's business, what a connection is made of the p
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import socket
 import ssl
@@ -128,6 +129,7 @@ class ExchangeServer:
         if code is None:
             self.abort_all()
         else:
+            self._abort_handshakes()
             self.close_all(code, "")
 
     async def come_up(self, downtime: float) -> None:
@@ -155,7 +157,12 @@ class ExchangeServer:
         sock.setblocking(False)
         task = asyncio.get_running_loop().create_task(self._admit(sock))
         self._handshaking.add(task)
-        task.add_done_callback(self._handshaking.discard)
+        task.add_done_callback(functools.partial(self._on_admitted, sock))
+
+    def _on_admitted(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
+        self._handshaking.discard(task)
+        if task.cancelled():
+            sock.close()  # nobody else does it when the task had not begun
 
     async def _admit(self, sock: socket.socket) -> None:
         self._peer_count += 1
@@ -332,12 +339,18 @@ class ExchangeServer:
     def abort_all(self) -> int:
         """Reset everything, half-done handshakes too; return how many were open."""
         count = len(self.open_peers())
-        for task in self._handshaking:
-            task.cancel()
+        self._abort_handshakes()
         for peer in list(self.peers):
             peer.abort()
             self._drop(peer, list(peer.topics))
         return count
+
+    def _abort_handshakes(self) -> None:
+        for task in self._handshaking:
+            task.cancel()
+        for peer in self.peers:
+            if not peer.was_opened:
+                peer.abort()
 
 
 def _take_one(budget: dict[str | None, int | None], key: str | None) -> bool:

@@ -10,7 +10,8 @@ import zlib
 import pytest
 
 from wsresilient.core.deflate import DeflateParameters, MessageInflater
-from wsresilient.core.frames import MAX_FRAGMENTS, ControlFrame, FrameParser, Payload
+from wsresilient.core.control import ControlFrame
+from wsresilient.core.frames import MAX_FRAGMENTS, FrameParser, Payload
 from wsresilient.errors import MessageTooBigError, ProtocolError
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA

@@ -1,4 +1,4 @@
-"""Which proxy a connection goes through: what was given, what the environment says, what exempts."""
+"""Which proxy a connection goes through: what was given, what the environment says."""
 
 from __future__ import annotations
 

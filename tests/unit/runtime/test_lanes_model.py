@@ -124,13 +124,16 @@ class LaneMachine(RuleBasedStateMachine):
 
         assert self.told[told:] == ([dropped] if dropped else [])
 
-    @rule()
-    def put_event(self) -> None:
+    @rule(before_messages=st.booleans())
+    def put_event(self, before_messages: bool) -> None:
         self.count += 1
         item = Waiting(f"event {self.count}")
-        self.waiting.append(item)
+        place = len(self.waiting)
+        if before_messages and self.messages:
+            place = self.waiting.index(self.messages[0])
+        self.waiting.insert(place, item)
         self.something_came()
-        self.lane.put_event(lambda: item.text)
+        self.lane.put_event(lambda: item.text, before_messages=before_messages)
 
     @precondition(lambda self: self.in_hand is None)
     @rule()
