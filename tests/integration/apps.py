@@ -41,7 +41,7 @@ class Recorder:
 
         return callback
 
-    def all(self) -> dict[str, Callable[..., None]]:
+    def all(self) -> dict[str, Any]:
         names = ("on_open", "on_message", "on_error", "on_close")
         return {name: self(name) for name in names}
 

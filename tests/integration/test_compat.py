@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -235,7 +236,7 @@ def test_reconnect_goes_on_until_close() -> None:
             app.close()
 
     with raw_server(behave) as server:
-        callbacks = {**seen.all(), "on_message": stop_at_three}
+        callbacks: dict[str, Any] = {**seen.all(), "on_message": stop_at_three}
         app = WebSocketApp(server.url, on_reconnect=seen("on_reconnect"), **callbacks)
         run(app, reconnect=0.01)
     opens = [name for name in seen.names() if name in ("on_open", "on_reconnect")]

@@ -434,8 +434,8 @@ def test_a_restart_ends_handshakes_too(exchange: FakeExchange) -> None:
         clients[0].sendall(b"GET / HTTP/1.1\r\n")
         exchange.restart(0.0)
         for client in clients:
-            with pytest.raises(ConnectionResetError):
-                client.recv(1)
+            with contextlib.suppress(ConnectionResetError):
+                assert client.recv(1) == b""
     finally:
         for client in clients:
             client.close()

@@ -22,16 +22,15 @@ NEVER = ReconnectPolicy(max_attempts=0)
 
 
 def test_constructor_does_no_io_and_starts_no_thread() -> None:
-    calls: list[str] = []
-    with raw_server(serve_nothing) as server:
-        threads = threading.enumerate()
-        ws = quick(lambda: calls.append("url") or server.url, headers=lambda: calls.append("h"))
-        assert threading.enumerate() == threads
-        assert calls == []
-        assert server.count == 0
-        assert (ws.state, ws.last_error, ws.generation) == ("disconnected", "", 0)
-        assert (ws.is_connected, ws.is_running, ws.subprotocol) == (False, False, None)
-        assert ws.subscriptions == frozenset()
+    def asked() -> Any:
+        raise AssertionError("asked before the start")
+
+    threads = threading.enumerate()
+    ws = quick(asked, headers=asked)
+    assert threading.enumerate() == threads
+    assert (ws.state, ws.last_error, ws.generation) == ("disconnected", "", 0)
+    assert (ws.is_connected, ws.is_running, ws.subprotocol) == (False, False, None)
+    assert ws.subscriptions == frozenset()
 
 
 def test_connection_that_was_never_started_costs_nothing_to_forget() -> None:
@@ -84,8 +83,13 @@ def test_with_starts_and_stops() -> None:
 def test_with_stops_when_its_block_raises() -> None:
     with raw_server(serve_nothing) as server:
         ws = quick(server.url)
-        with pytest.raises(LookupError), ws:
-            raise LookupError
+
+        def fail() -> None:
+            with ws:
+                raise LookupError
+
+        with pytest.raises(LookupError):
+            fail()
         assert not ws.is_running
         assert ws.state == "disconnected"
 

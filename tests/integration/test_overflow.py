@@ -230,8 +230,12 @@ def test_bytes_are_bounded_too(overflow: str) -> None:
 
 @pytest.mark.parametrize("overflow", ["block", *DROPPING])
 def test_message_larger_than_the_whole_queue_is_delivered(overflow: str) -> None:
+    def behave(peer: Peer) -> None:
+        peer.text("x" * KIB)
+        peer.serve()
+
     with (
-        raw_server(lambda peer: (peer.text("x" * KIB), peer.serve())) as server,
+        raw_server(behave) as server,
         running(server.url, queue_size=1, queue_bytes=1, overflow=overflow) as (_, seen),
     ):
         assert seen.wait_for_messages(1) == ["x" * KIB]

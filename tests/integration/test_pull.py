@@ -293,7 +293,7 @@ def test_match_is_told_what_on_data_would_be() -> None:
 
         def match(message: Message) -> bool:
             got.append(message)
-            return message.data == '{"ID":1,"OK":TRUE}'
+            return bool(message.data == '{"ID":1,"OK":TRUE}')
 
         assert ws.request({"id": 1}, timeout=PATIENCE, match=match) == '{"ID":1,"OK":TRUE}'
         assert [message.data for message in got] == ["NOISE", '{"ID":1,"OK":TRUE}']

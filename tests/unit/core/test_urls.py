@@ -231,6 +231,14 @@ def test_a_server_that_echoes_the_url_gives_no_secret_away(
             assert secret not in shown
 
 
+def test_a_query_that_is_all_value_is_a_secret_too() -> None:
+    url = parse_url("wss://h/ws?swordfish&open%20sesame")
+
+    shown = Redactor(url.secrets)("no access for swordfish, open sesame or open%20sesame")
+
+    assert shown == "no access for ***, *** or ***"
+
+
 @given(secret=RAW, rest=st.sampled_from(["h", "h:80/x", "h/x?y=z", "", "h h", "[::1"]))
 @example(secret="QZ/XJK", rest="h/")
 @example(secret="QZ#XJK", rest="h/")

@@ -46,7 +46,7 @@ class LaneMachine(RuleBasedStateMachine):
         self.told: list[int] = []
         self.count = 0
 
-    @initialize(policy=st.sampled_from(POLICIES), max_messages=st.integers(1, 80))
+    @initialize(policy=st.sampled_from(POLICIES), max_messages=st.integers(3, 80))
     def make(self, policy: str, max_messages: int) -> None:
         self.policy, self.max_messages = policy, max_messages
         self.lane: Lane = lane_of(
@@ -217,11 +217,12 @@ def assert_accounts_are_even(lane: Lane) -> None:
     lane.accept()
     lane.set_overflow("drop_newest")
     before = lane.dropped
-    lane.put(batch("x", size=MAX_BYTES))
-    assert (lane.depth, lane.dropped) == (1, before)
+    lane.put(batch("x", size=MAX_BYTES - 1))
     lane.put(batch("y", size=1))
-    assert (lane.depth, lane.dropped) == (1, before + 1)
-    assert drain(lane) == ["x"]
+    assert (lane.depth, lane.dropped) == (2, before)
+    lane.put(batch("z", size=1))
+    assert (lane.depth, lane.dropped) == (2, before + 1)
+    assert drain(lane) == ["x", "y"]
 
 
 TestLane: Any = LaneMachine.TestCase

@@ -107,10 +107,14 @@ def test_what_is_removed_is_not_looked_at_any_more_and_the_rest_is() -> None:
 
 
 def test_the_thread_ends_with_the_last_and_begins_again_with_the_next() -> None:
+    watchdog = Watchdog(name=NAME)
     for _ in range(100):
         watched = Watched(3600.0)
-        with watching(watched):
-            watched.wait_for_looks(1)
+        watchdog.add(watched)
+        watched.wait_for_looks(1)
+        watchdog.remove(watched)
+        assert watchdog.join(timeout=BOUND)
+        assert eventually(lambda: not threads())
 
 
 def test_one_thread_at_a_time_however_quickly_things_come_and_go() -> None:
