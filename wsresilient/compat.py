@@ -9,8 +9,16 @@ callbacks run on the thread that called ``run_forever``. Underneath is this libr
 deadlines for the handshake and for sending, pings that notice a dead peer in time and leave
 a slow handler alone, errors of callbacks that end nothing, and ``reconnect=`` that backs off.
 
-As in websocket-client, ``run_forever`` returns when the connection ends, unless ``reconnect``
-says otherwise. Errors are those of :mod:`wsresilient.errors`.
+As in websocket-client, ``run_forever`` returns when the connection ends, unless ``reconnect=N``
+is given: then it reconnects, first after about N seconds and with backoff from there, until
+``close()``. Errors are those of :mod:`wsresilient.errors`, not websocket-client's:
+
+- :class:`~wsresilient.errors.NotConnectedError` where a script caught
+  ``WebSocketConnectionClosedException``: ``send`` on a closed connection.
+- :class:`~wsresilient.errors.ConfigurationError` (a ``ValueError``) for wrong ping values and every
+  other wrong argument.
+- ``on_error`` gets the others, such as ``ConnectError``, ``HandshakeError``, ``PingTimeoutError``
+  and ``ConnectionLostError``; all are a ``WSResilientError``.
 """
 
 from __future__ import annotations
@@ -36,10 +44,12 @@ Callback = Callable[..., object]
 
 
 class ABNF:
-    """The opcodes that scripts pass to ``send``."""
+    """The opcodes that scripts pass to ``send``; it refuses those of pings and pongs."""
 
     OPCODE_TEXT = 0x1
     OPCODE_BINARY = 0x2
+    OPCODE_PING = 0x9
+    OPCODE_PONG = 0xA
 
 
 def enableTrace(traceable: bool, handler: logging.Handler | None = None) -> None:  # noqa: N802
@@ -60,12 +70,17 @@ class _Sock:
 class WebSocketApp:
     """websocket-client's class on this library's engine.
 
+    run_forever() returns when the connection ends, unless ``reconnect=N`` is given, which
+    reconnects with backoff. Errors are this library's: NotConnectedError for a closed
+    connection, ConfigurationError for wrong ping values and other wrong arguments.
+
     :param url: ``ws://`` or ``wss://``.
     :param header: list of "Name: value", mapping, or a callable returning either.
     :param on_open: ``(ws)``; on_reconnect takes its place at a reconnect, where it is given.
     :param on_message: ``(ws, message)``; on_data ``(ws, message, opcode, True)`` comes before it.
     :param on_error: ``(ws, error)``.
-    :param on_close: ``(ws, code, reason)``, both None where there was no close frame.
+    :param on_close: ``(ws, code, reason)``, both None where there was no close frame; once, too,
+        at the end of a run_forever() in which no connection opened.
     :param on_ping: ``(ws, payload)``; on_pong the same.
     :param cookie: value of a Cookie header.
     :param subprotocols: offered ones.
@@ -105,6 +120,7 @@ class WebSocketApp:
         self.on_ping = on_ping
         self.on_pong = on_pong
         self.has_errored = False
+        self._told_close = False
         self._connection: ResilientWebSocket | None = None
 
     def __repr__(self) -> str:
@@ -133,12 +149,16 @@ class WebSocketApp:
     ) -> bool:
         """Connect and stay until the connection ends, or, with ``reconnect``, until close().
 
+        With ``reconnect`` it also ends where trying again cannot help: refused credentials, a
+        refused certificate, an address that is no WebSocket.
+
         :param sslopt: cert_reqs, check_hostname, ca_certs, ca_cert_path, certfile, keyfile,
             password, ciphers, context.
         :param ping_interval: seconds; 0: no pings.
         :param ping_timeout: seconds, less than ping_interval; None: half of it.
-        :param reconnect: seconds before the first retry; None or 0: none.
-        :returns: whether it ended with an error.
+        :param reconnect: seconds before the first retry, times a random factor; they double from
+            retry to retry. None or 0: none.
+        :returns: whether a connection or an attempt failed; errors of callbacks do not count.
         :raises ConfigurationError: an argument is wrong.
         """
         _refuse(dispatcher=dispatcher, ping_payload=ping_payload, suppress_host=suppress_host)
@@ -172,62 +192,66 @@ class WebSocketApp:
         return self._run(connection, here)
 
     def _run(self, connection: ResilientWebSocket, here: CallingThreadDispatcher) -> bool:
-        self.has_errored = False
+        self.has_errored = self._told_close = False
         self._connection = connection
         try:
-            connection.start()
-            here.serve_until(lambda: not connection.is_running)
-        except KeyboardInterrupt:
-            self.has_errored = True
-            connection.request_stop("interrupted")
-            here.serve_until(lambda: not connection.is_running)
+            try:
+                connection.start()
+                here.serve_until(lambda: not connection.is_running)
+            except KeyboardInterrupt:
+                connection.request_stop("interrupted")
+                here.serve_until(lambda: not connection.is_running)
+            if not self._told_close:  # no connection opened
+                connection._handlers.call("close", None, "")
         finally:
             connection.stop()
             self._connection = None
+        self.has_errored = _has_failed(connection)
         return self.has_errored
 
     def _attach(self, connection: ResilientWebSocket) -> None:
         """Call the callbacks as they are at the time: scripts assign them late."""
-        handlers: dict[str, Callback] = {
-            "message": self._message,
-            "open": self._opened,
-            "error": self._failed,
-            "close": self._closed,
-            "ping": lambda payload: _call(self.on_ping, self, payload),
-            "pong": lambda payload: _call(self.on_pong, self, payload),
-        }
-        for event, handler in handlers.items():
-            connection.on(event, self._heeding_ctrl_c(handler))
+        connection.on("message", self._calling(self._data))  # before on_message
+        connection.on("message", self._calling(lambda payload: (self.on_message, payload)))
+        connection.on("open", self._calling(self._opened))
+        connection.on("error", self._calling(lambda error: self._failed(connection, error)))
+        connection.on("close", self._calling(self._closed))
+        connection.on("ping", self._calling(lambda payload: (self.on_ping, payload)))
+        connection.on("pong", self._calling(lambda payload: (self.on_pong, payload)))
 
-    def _heeding_ctrl_c(self, handler: Callback) -> Callback:
-        """Let Ctrl-C end it, also when it comes while a callback runs on the main thread."""
+    def _calling(self, choose: Callable[..., tuple[Any, ...]]) -> Callback:
+        """Make a handler of what chooses a callback and its arguments."""
 
         def call(*args: object) -> None:
+            callback: Any = choose
             try:
-                handler(*args)
-            except KeyboardInterrupt:
-                self.has_errored = True
+                callback, *rest = choose(*args)
+                if callback is not None:
+                    callback(self, *rest)
+            except KeyboardInterrupt:  # Ctrl-C while it ran on the main thread: end as ever
                 self.close()
+            except BaseException:
+                # The log is to name the user's function.
+                call.__qualname__ = getattr(callback, "__qualname__", type(callback).__qualname__)
+                raise
 
         return call
 
-    def _message(self, payload: str | bytes) -> None:
-        if self.on_data is not None:
-            opcode = ABNF.OPCODE_TEXT if isinstance(payload, str) else ABNF.OPCODE_BINARY
-            self.on_data(self, payload, opcode, True)
-        if self.on_message is not None:
-            self.on_message(self, payload)
+    def _data(self, payload: str | bytes) -> tuple[Any, ...]:
+        opcode = ABNF.OPCODE_TEXT if isinstance(payload, str) else ABNF.OPCODE_BINARY
+        return self.on_data, payload, opcode, True
 
-    def _opened(self, connection: ResilientWebSocket) -> None:
+    def _opened(self, connection: ResilientWebSocket) -> tuple[Any, ...]:
         again = connection.get_stats()["reconnect_count"] > 0
-        _call(self.on_reconnect if again and self.on_reconnect else self.on_open, self)
+        return (self.on_reconnect if again and self.on_reconnect else self.on_open,)
 
-    def _failed(self, error: Exception) -> None:
-        self.has_errored = True
-        _call(self.on_error, self, error)
+    def _failed(self, connection: ResilientWebSocket, error: Exception) -> tuple[Any, ...]:
+        self.has_errored = _has_failed(connection)
+        return self.on_error, error
 
-    def _closed(self, code: int | None, reason: str) -> None:
-        _call(self.on_close, self, code, reason or None)
+    def _closed(self, code: int | None, reason: str) -> tuple[Any, ...]:
+        self._told_close = True
+        return self.on_close, code, None if code is None else reason or None
 
     def _headers(
         self, host: str | None, origin: str | None, *, suppress_origin: bool
@@ -247,7 +271,13 @@ class WebSocketApp:
 
         :param opcode: OPCODE_TEXT or OPCODE_BINARY.
         :raises NotConnectedError: there is no connection.
+        :raises ConfigurationError: another opcode; pings are sent by ``ping_interval``.
         """
+        if opcode in (ABNF.OPCODE_PING, ABNF.OPCODE_PONG):
+            raise ConfigurationError(
+                f"opcode is {opcode!r}, a ping or pong; pings are sent by ping_interval= of "
+                "run_forever(), and pongs answer the server's pings by themselves"
+            )
         if opcode not in (ABNF.OPCODE_TEXT, ABNF.OPCODE_BINARY):
             raise ConfigurationError(f"opcode is {opcode!r}; allowed: OPCODE_TEXT, OPCODE_BINARY")
         if opcode == ABNF.OPCODE_TEXT:
@@ -294,9 +324,8 @@ class WebSocketApp:
         return self.sock is not None and self.sock.connected
 
 
-def _call(callback: Callback | None, *args: object) -> None:
-    if callback is not None:
-        callback(*args)
+def _has_failed(connection: ResilientWebSocket) -> bool:
+    return bool(connection.get_stats()["error_count"])
 
 
 def _refuse(**arguments: object) -> None:

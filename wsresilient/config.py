@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,10 +24,15 @@ __all__ = [
 ]
 
 MIB = 1024 * 1024
+#: More seconds than this no system call takes; what may last longer is switched off with None.
+MOST = 1e6
 
 
 def _refuse(name: str, value: object, allowed: str) -> ConfigurationError:
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        shown = f"a {type(value).__name__} that is too long to show"
     if len(shown) > 80:
         shown = shown[:77] + "..."
     return ConfigurationError(f"{name} is {shown}; allowed: {allowed}")
@@ -48,14 +52,13 @@ def check_seconds(
     :param optional: whether None is allowed.
     :raises ConfigurationError: it is something else.
     """
-    bound = f"a number {'>' if exclusive else '>='} {minimum:g}"
+    bound = f"a number {'>' if exclusive else '>='} {minimum:g} and <= {MOST:g}"
     allowed = f"{bound}, or None" if optional else bound
     if value is None and optional:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _refuse(name, value, allowed)
-    # Whole numbers beyond the range of a float cannot be reckoned with either.
-    if not minimum <= value <= sys.float_info.max or (exclusive and value == minimum):
+    if not minimum <= value <= MOST or (exclusive and value == minimum):
         raise _refuse(name, value, allowed)
 
 

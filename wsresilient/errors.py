@@ -12,13 +12,13 @@
     │   ├── TLSError                            the TLS handshake failed
     │   │   └── CertificateError                the server's certificate was refused
     │   └── ProxyError(status)                  the proxy did not build the tunnel
-    ├── HandshakeError                          the server did not switch to WebSocket
+    ├── HandshakeError (ConnectionError)        the server did not switch to WebSocket
     ├── ConnectionLostError (ConnectionError)   an open connection ended
     │   ├── PingTimeoutError (TimeoutError)     no sign of life after a ping
     │   └── ProtocolError                       the peer broke RFC 6455
     │       └── MessageTooBigError              a message is larger than max_size
     ├── StaleConnectionError (TimeoutError)     the link lives, the feed does not
-    ├── ConnectionFailedError                   given up: the state is FAILED
+    ├── ConnectionFailedError (ConnectionError) given up: the state is FAILED
     │   └── AuthenticationError                 credentials refused, nothing left to try
     ├── SubscriptionError                       the server refused a topic
     │   └── SubscriptionLimitError              more topics than fit
@@ -142,7 +142,7 @@ class ProxyError(ConnectError):
         self.status = status
 
 
-class HandshakeError(WSResilientError):
+class HandshakeError(WSResilientError, ConnectionError):
     """The server answered, but not with a WebSocket (RFC 6455 section 4).
 
     :ivar status: HTTP status, or None where the answer was no HTTP at all.
@@ -202,7 +202,7 @@ class StaleConnectionError(WSResilientError, TimeoutError):
     """No data message came for ``stale_after`` seconds, though the link may live."""
 
 
-class ConnectionFailedError(WSResilientError):
+class ConnectionFailedError(WSResilientError, ConnectionError):
     """The library has given up on the connection; its state is FAILED."""
 
 

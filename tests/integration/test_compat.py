@@ -123,6 +123,42 @@ def test_error_of_a_callback_ends_nothing_and_is_told(callback: str) -> None:
         assert callback == other or other in seen.names()
 
 
+@pytest.mark.parametrize(
+    "callback", ["on_open", "on_data", "on_message", "on_ping", "on_pong", "on_close"]
+)
+def test_log_names_the_failing_callback_and_the_return_value_ignores_it(
+    callback: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = Recorder()
+
+    def behave(peer: Peer) -> None:
+        peer.send(PING, b"")
+        peer.send(PONG, b"")
+        sending("a")(peer)
+
+    def fail_for_the_log(_ws: object, *_args: object) -> None:
+        raise LookupError(callback)
+
+    with raw_server(behave) as server:
+        app = WebSocketApp(server.url, **{**seen.all(), callback: fail_for_the_log})
+        assert run(app) is False
+    assert app.has_errored is False
+    assert [str(call[1]) for call in seen.calls if call[0] == "on_error"] == [callback]
+    assert f"handler {fail_for_the_log.__qualname__} for " in caplog.text
+    assert "WebSocketApp._" not in caplog.text
+
+
+def test_error_in_on_data_does_not_cost_on_message_its_call() -> None:
+    seen = Recorder()
+
+    def fail(_ws: object, *_args: object) -> None:
+        raise LookupError
+
+    with raw_server(sending("a", "b")) as server:
+        assert run(WebSocketApp(server.url, on_data=fail, **seen.all())) is False
+    assert [call[1] for call in seen.calls if call[0] == "on_message"] == ["a", "b"]
+
+
 # The end.
 
 
@@ -147,8 +183,41 @@ def test_it_returns_when_there_is_no_server() -> None:
     seen = Recorder()
     app = WebSocketApp(f"ws://127.0.0.1:{free_port()}", **seen.all())
     assert run(app) is True
-    assert seen.names() == ["on_error"]
+    assert app.has_errored is True
+    assert seen.names() == ["on_error", "on_close"]
     assert isinstance(seen.calls[0][1], ConnectError)
+    assert seen.calls[1] == ("on_close", None, None)
+    assert len(seen.threads) == 1
+
+
+def test_failed_on_close_without_a_connection_is_isolated(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seen = Recorder()
+
+    def fail(ws: WebSocketApp, code: object, reason: object) -> None:
+        ws.close()
+        raise LookupError((code, reason))
+
+    app = WebSocketApp(f"ws://127.0.0.1:{free_port()}", on_close=fail, on_error=seen("on_error"))
+    assert run(app) is True
+    assert [type(call[1]) for call in seen.calls] == [ConnectError, LookupError]
+    assert f"handler {fail.__qualname__} for 'close'" in caplog.text
+
+
+def test_on_close_comes_once_when_all_retries_fail() -> None:
+    seen = Recorder()
+
+    def close_at_the_third(app: WebSocketApp, error: object) -> None:
+        seen("on_error")(app, error)
+        if len(seen.calls) == 3:
+            app.close()
+
+    callbacks: dict[str, Any] = {**seen.all(), "on_error": close_at_the_third}
+    app = WebSocketApp(f"ws://127.0.0.1:{free_port()}", **callbacks)
+    assert run(app, reconnect=0.01) is True
+    assert seen.names().count("on_close") == 1
+    assert seen.calls[-1] == ("on_close", None, None)
 
 
 def test_it_returns_when_the_link_drops_without_a_code() -> None:
@@ -156,7 +225,7 @@ def test_it_returns_when_the_link_drops_without_a_code() -> None:
     with raw_server(lambda _: None) as server:
         assert run(WebSocketApp(server.url, **seen.all())) is True
     assert seen.names() == ["on_open", "on_error", "on_close"]
-    assert seen.calls[-1][1] is None
+    assert seen.calls[-1] == ("on_close", None, None)
 
 
 @pytest.mark.parametrize("way", ["close", "keep_running"])
@@ -251,7 +320,8 @@ def test_reconnect_ends_when_trying_again_cannot_help() -> None:
     with raw_server(lambda peer: peer.refuse("401 No"), handshake=False) as server:
         assert run(WebSocketApp(server.url, **seen.all()), reconnect=0.01) is True
         assert server.count == 1
-    assert isinstance(seen.calls[-1][1], AuthenticationError)
+    assert seen.names() == ["on_error", "on_close"]
+    assert isinstance(seen.calls[0][1], AuthenticationError)
 
 
 # Ctrl-C.

@@ -75,9 +75,16 @@ def test_send_without_a_connection_is_refused() -> None:
     with pytest.raises(NotConnectedError):
         app.send("x")
     with pytest.raises(ConfigurationError, match="opcode"):
-        app.send("x", 9)
+        app.send("x", 8)
     app.close()
     assert not app.ready()
+
+
+@pytest.mark.parametrize("opcode", [ABNF.OPCODE_PING, ABNF.OPCODE_PONG])
+def test_pings_are_left_to_ping_interval(opcode: int) -> None:
+    assert opcode in (9, 10)
+    with pytest.raises(ConfigurationError, match="pings are sent by ping_interval"):
+        WebSocketApp("ws://127.0.0.1:9").send("x", opcode)
 
 
 @pytest.mark.parametrize(

@@ -73,9 +73,10 @@ def test_connect_gives_a_started_connection() -> None:
 
 def test_with_starts_and_stops() -> None:
     with raw_server(serve_nothing) as server:
-        with quick(server.url) as ws:
+        ws = quick(server.url)
+        with ws:
             assert ws.wait_until_connected(PATIENCE)
-            assert ws.is_running
+            assert "wsr-test" in library_threads()
         assert not ws.is_running
         assert library_threads() == []
 
@@ -240,20 +241,19 @@ def test_failure_is_raised_in_every_thread_that_waits() -> None:
 
 def test_restart_after_failure_goes_on_counting_and_forgets_the_failure() -> None:
     port = free_port()
-    with running(f"ws://127.0.0.1:{port}", connected=False, reconnect=NEVER) as (ws, seen):
-        for attempts in (1, 2):
-            ws.start()
-            with pytest.raises(ConnectionFailedError):
-                ws.wait_until_connected(PATIENCE)
-            assert ws.join(PATIENCE)
-            assert ws.generation == attempts
-        with raw_server(serve_nothing, port=port):
-            ws.start()
-            assert ws.wait_until_connected(PATIENCE)
-            assert (ws.generation, ws.get_stats()["retry_count"]) == (3, 0)
-            assert "refused" in ws.last_error
-            seen.wait_for_opens(1)
-            assert ws.stop()
+    ws = quick(f"ws://127.0.0.1:{port}", reconnect=NEVER)
+    for attempts in (1, 2):
+        ws.start()
+        with pytest.raises(ConnectionFailedError):
+            ws.wait_until_connected(PATIENCE)
+        assert ws.join(PATIENCE)
+        assert ws.generation == attempts
+    with raw_server(serve_nothing, port=port):
+        ws.start()
+        assert ws.wait_until_connected(PATIENCE)
+        assert (ws.generation, ws.get_stats()["retry_count"]) == (3, 0)
+        assert "refused" in ws.last_error
+        assert ws.stop(PATIENCE)
 
 
 @pytest.mark.parametrize("dispatch", ["thread", "inline"])
@@ -267,8 +267,8 @@ def test_restart_from_inside_on_state_change(state: str, dispatch: str) -> None:
     @ws.on("state")  # type: ignore[untyped-decorator]
     def restart(change: StateChange) -> None:
         if change.state == state and len(restarts) < 2:
-            ws.start()
             restarts.append(ws.generation)
+            ws.start()
 
     with ws:
         if state == "disconnected":

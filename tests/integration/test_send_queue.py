@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from wsresilient import NotConnectedError, RateLimiter, ReconnectPolicy, ResilientWebSocket
+from wsresilient import NotConnectedError, RateLimiter, ResilientWebSocket
 
 from .clients import SLOW_RETRY, is_served, quick, running
 from .servers import (
@@ -123,17 +123,19 @@ def test_queue_of_size_zero_takes_nothing(
         ws.send("x", queue=True)
 
 
-def test_nothing_is_queued_for_a_connection_that_is_not_running(port: int) -> None:
-    ws = quick(f"ws://127.0.0.1:{port}", reconnect=ReconnectPolicy(max_attempts=0))
-    with pytest.raises(NotConnectedError, match="start"):
-        ws.send("before", queue=True)
-    ws.start()
-    assert ws.join(PATIENCE)
-    with pytest.raises(NotConnectedError, match="failed"):
-        ws.send("given up", queue=True)
-    assert ws.stop()
-    with pytest.raises(NotConnectedError, match="disconnected"):
-        ws.send("after", queue=True)
+def test_what_was_queued_before_start_goes_out_after_it() -> None:
+    with good_server() as server:
+        ws = quick(server.url)
+        assert ws.send("before", queue=True) == "queued"
+        with ws:
+            assert received(server, 1) == ["before"]
+
+
+def test_a_connection_that_is_not_running_still_bounds_its_queue(port: int) -> None:
+    ws = quick(f"ws://127.0.0.1:{port}", send_queue_size=1)
+    assert ws.send("kept", queue=True) == "queued"
+    with pytest.raises(NotConnectedError, match="send_queue_size"):
+        ws.send("too many", queue=True)
 
 
 def test_stop_forgets_what_waits(port: int, stopped_later: list[ResilientWebSocket]) -> None:

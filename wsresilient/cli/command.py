@@ -266,7 +266,8 @@ def _add_keeping_alive(command: argparse.ArgumentParser) -> None:
         type=float,
         default=_POLICY.max_delay,
         metavar="S",
-        help=f"the longest wait (default {_POLICY.max_delay:g})",
+        help=f"the longest wait (default {_POLICY.max_delay:g}, before a random factor of up to "
+        f"{1.0 + _POLICY.jitter:g})",
     )
     group.add_argument(
         "--max-attempts",

@@ -8,6 +8,7 @@ when a connection was cut wins over the exception that the cut caused.
 from __future__ import annotations
 
 import enum
+import math
 import re
 import socket
 import ssl
@@ -94,6 +95,14 @@ class Failure:
     def planned(self) -> bool:
         """Whether we ended it ourselves, on purpose."""
         return self.kind in PLANNED
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether a classify function left values that can be reckoned with."""
+        numbers: tuple[object, ...] = (self.retry_after or 0.0, self.slower)
+        return all(
+            isinstance(number, (int, float)) and 0.0 <= number < math.inf for number in numbers
+        )
 
     def replace(self, **changes: object) -> Failure:
         """Return a copy with other values, for ``classify=``."""

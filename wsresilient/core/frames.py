@@ -29,6 +29,8 @@ FIN, RSV1, RSV2_AND_3, OPCODE_BITS, MASK = 0x80, 0x40, 0x30, 0x0F, 0x80
 MAX_FRAGMENTS = 100_000
 # Pieces of one message are joined whenever there are so many, which bounds their overhead.
 PIECES_PER_BLOCK = 512
+# What inflates to more than this is returned before more is inflated.
+BATCH_SIZE = 1 << 20
 # A compressed frame up to this size is inflated in one go. At most 1032 bytes come out of one, so
 # that the copies made on the way stay below 32 MiB.
 SHORT_COMPRESSED = 1 << 14
@@ -69,6 +71,7 @@ class FrameParser:
         "control",
         "failure",
         "more",
+        "size",
     )
 
     def __init__(
@@ -84,6 +87,8 @@ class FrameParser:
         self._inflate_message = inflater.inflate_message if inflater is not None else None
         self.control: ControlFrame | None = None
         self.failure: ProtocolError | None = None
+        #: Bytes of the messages that the latest :meth:`feed` returned, after inflating.
+        self.size = 0
         #: Whether ``feed(b"")`` would go on with what was fed already.
         self.more = False
         # What was fed and is not taken yet, from _held_at on: what follows a control frame, or an
@@ -117,6 +122,7 @@ class FrameParser:
             return messages
         self.control = None
         self.more = False
+        self.size = 0
         position = self._held_at
         if position < len(self._held):
             if data:
@@ -141,10 +147,16 @@ class FrameParser:
         if self._remaining:
             position = self._take_payload(data, position, messages)
         while position < end:
+            if self._inflate_message is not None and self.size > BATCH_SIZE:
+                self._hold(data, position)
+                return
             if self._opcode == CONTINUATION and self._max_size > 0xFFFF:
+                before = position
                 position = self._take_run(data, position, end, messages)
                 if position == end:
                     return
+                if position > before:
+                    continue
             after = self._take(data, position, messages)
             if after < 0:
                 self._held = data[position:]  # a few bytes, which must not keep the chunk alive
@@ -159,17 +171,17 @@ class FrameParser:
             self._held, self._held_at, self.more = data, position, True
 
     def _take_run(self, data: bytes, position: int, end: int, messages: list[Payload]) -> int:
-        """Take complete frames of the common kinds; returns the position behind them."""
-        while True:
-            position = _take_complete(data, position, end, messages.append)
-            if self._inflate_message is None or position == end:
-                return position
-            before = position
-            position = _take_deflated(
-                data, position, end, messages.append, self._inflate_message, self._max_size
-            )
-            if position == before:
-                return position
+        """Take complete frames of one of the common kinds; returns the position behind them."""
+        after = _take_complete(data, position, end, messages.append)
+        self.size += after - position
+        if after > position or self._inflate_message is None:
+            return after
+        count = len(messages)
+        after = _take_deflated(
+            data, position, end, messages.append, self._inflate_message, self._max_size
+        )
+        self.size += sum(map(len, messages[count:]))
+        return after
 
     def _take(self, data: bytes, position: int, messages: list[Payload]) -> int:
         """Take one frame of any kind, or its beginning; -1 when its header is incomplete."""
@@ -255,6 +267,7 @@ class FrameParser:
         keep = self._keep_inflated if self._compressed else self._keep
         keep(piece, last)
         if last:
+            self.size += self._size
             messages.append(self._join(self._blocks + self._pieces))
             self._opcode = CONTINUATION
             self._pieces, self._blocks = [], []
@@ -358,6 +371,7 @@ def _take_deflated(
 
     A loop of its own: as two more branches of that one it would cost all others three percent.
     """
+    inflated = 0
     last_header = end - 4
     while position <= last_header:
         first = data[position]
@@ -379,6 +393,9 @@ def _take_deflated(
         payload = inflate(data[start:stop], max_size)
         append(str(payload, "utf-8") if first == 0xC1 else payload)
         position = stop
+        inflated += len(payload)
+        if inflated > BATCH_SIZE:
+            break
     return position
 
 

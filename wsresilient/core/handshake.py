@@ -114,7 +114,7 @@ def check_upgrade(
         raise _invalid(head, "Sec-WebSocket-Accept", accept_value(key), redact)
     chosen = head.headers.get("sec-websocket-protocol")
     if chosen is not None and chosen not in subprotocols:
-        offered = ", ".join(subprotocols) or "none"
+        offered = redact(", ".join(subprotocols)) or "none"
         raise HandshakeError(
             f"the server chose subprotocol {shorten(redact(chosen), 60)!r}; offered: {offered}",
             status=head.status,

@@ -20,6 +20,7 @@ class ConnectionCounters:
     :ivar bytes_received: bytes of all ended attempts; the running one counts by itself.
     :ivar errors: failures of attempts and connections.
     :ivar connects: successful attempts.
+    :ivar reconnects: those that brought a lost connection back.
     :ivar failures: attempts that did not succeed.
     :ivar last_message_at: monotonic time, or None.
     """
@@ -28,13 +29,9 @@ class ConnectionCounters:
     bytes_received: int = 0
     errors: int = 0
     connects: int = 0
+    reconnects: int = 0
     failures: int = 0
     last_message_at: float | None = None
-
-    @property
-    def reconnects(self) -> int:
-        """Successful connects after the first."""
-        return max(0, self.connects - 1)
 
 
 @dataclass(slots=True)

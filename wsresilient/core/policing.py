@@ -16,11 +16,13 @@ class NextStep:
 
     :ivar delay: seconds until the next attempt, or None: give up.
     :ivar label: "[2/10]" or "[2]", for the log line.
+    :ivar fresh_start: the delay is a cooldown, after which the count starts again.
     :ivar why_not: why it is given up, or "".
     """
 
     delay: float | None
     label: str = ""
+    fresh_start: bool = False
     why_not: str = ""
 
 
@@ -68,10 +70,11 @@ class RetryHistory:
         )
         if decision.delay is None:
             return NextStep(None, why_not=self._given_up_text())
-        label = self._label()
         if decision.fresh_start:
+            label = f"[{self.count - 1} in vain]"
             self.healthy()
-            return NextStep(decision.delay, label)
+            return NextStep(decision.delay, label, fresh_start=True)
+        label = self._label()
         if not pause_due and failure.retry_after is None:
             return NextStep(0.0, label)
         delay = min(decision.delay * failure.slower, max(decision.delay, self._policy.max_delay))

@@ -7,10 +7,12 @@ It takes the arguments apart, sends, pulls and asks; starting and stopping is in
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from ..config import ConnectionConfig, check_callable, check_seconds
+from ..config import ConnectionConfig, check_callable, check_seconds, unknown_name
 from ..core.backoff import ReconnectPolicy
 from ..core.encoding import encode_outgoing
 from ..core.events import Message
@@ -127,7 +129,18 @@ class ResilientWebSocket(ConnectionLifecycle):
             check_callable("on_state_change" if event == "state" else f"on_{event}", handler)
             if handler is not None:
                 self._add_handler(event, handler)
-        register(self, _registry_of(monitor))
+        self._registry = _registry_of(monitor)
+        register(self, self._registry)
+
+    def start(self) -> ResilientWebSocket:
+        """See :meth:`ConnectionLifecycle.start`."""
+        register(self, self._registry)  # again, in a child after a fork
+        return super().start()
+
+    def forget_after_fork(self) -> None:
+        """In a child: let go of the parent's connection without touching it."""
+        self._registry.forget_threads()
+        super().forget_after_fork()
 
     # What it is.
 
@@ -159,9 +172,11 @@ class ResilientWebSocket(ConnectionLifecycle):
         :returns: the handler, or the decorator.
         :raises ConfigurationError: there is no such event, or it cannot be called.
         """
+        if event not in EVENTS:
+            if not isinstance(event, str):
+                raise ConfigurationError("on() takes the name of an event: @ws.on('message')")
+            raise unknown_name("event", event, EVENTS)
         if handler is None:
-            if event not in EVENTS:
-                self._handlers.add(event, print)  # raises, naming the events there are
             return lambda decorated: self.on(event, decorated)
         self._add_handler(event, handler)
         return handler
@@ -170,6 +185,9 @@ class ResilientWebSocket(ConnectionLifecycle):
         if event == "data" and self._decoder is None:
             raise ConfigurationError("on_data needs decoder=, a function from payload to object")
         self._handlers.add(event, handler)
+        life = self._life
+        if life is not None and event in ("message", "data"):
+            life.wake()  # what waited to be pulled is for this handler
 
     # Sending.
 
@@ -198,7 +216,10 @@ class ResilientWebSocket(ConnectionLifecycle):
         check_seconds("ttl", ttl, optional=True)
         patience = self._config.send_timeout if timeout is None else timeout
         if not queue:
-            self._send_now(payload, text=text, timeout=patience)
+            try:
+                self._send_now(payload, text=text, timeout=patience)
+            except GateClosedError as error:
+                raise NotConnectedError(str(error)) from None
             return "sent"
         if self._may_overtake_queue():
             # Nothing has left when the gate is closed, so queueing cannot send it twice.
@@ -219,18 +240,23 @@ class ResilientWebSocket(ConnectionLifecycle):
         life = self._life
         attempt = life.attempt if life is not None else None
         if attempt is None or not attempt.is_open:
-            raise GateClosedError(f"not connected: {self._name} is {self._status.state}")
+            raise GateClosedError(self._why_not_connected())
         self._outgoing.send(attempt, payload, text=text, timeout=timeout)
 
-    def _enqueue(self, payload: bytes, *, text: bool, ttl: float | None) -> None:
+    def _why_not_connected(self) -> str:
         life = self._life
         if life is None or life.is_over:
-            raise NotConnectedError(f"{self._name} is {self._status.state}; call start()")
+            return f"not connected: {self._name} is {self._status.state}; call start()"
+        return (
+            f"not connected: {self._name} is {self._status.state}; wait_until_connected() waits "
+            "for it, send(..., queue=True) keeps the message until then"
+        )
+
+    def _enqueue(self, payload: bytes, *, text: bool, ttl: float | None) -> None:
         self._outgoing.enqueue(payload, text=text, ttl=ttl)
-        attempt = life.attempt
-        # An attempt that is woken before it is open gives up; on_open's end looks at the queue.
-        if attempt is not None and attempt.is_open:
-            attempt.wake()
+        life = self._life
+        if life is not None:
+            life.flush_soon()
 
     def request(
         self,
@@ -298,6 +324,8 @@ class ResilientWebSocket(ConnectionLifecycle):
 
         :raises ConnectionFailedError: it was given up.
         """
+        if self._life is None:
+            raise NotConnectedError(f"{self._name} is {self._status.state}; call start()")
         while True:
             try:
                 yield self.recv()
@@ -342,6 +370,14 @@ class ResilientWebSocket(ConnectionLifecycle):
         _refuse_topics(symbol)
 
 
+POLICY_NAMES = frozenset(field.name for field in dataclasses.fields(ReconnectPolicy) if field.init)
+ARGUMENTS = tuple(
+    name
+    for name, parameter in inspect.signature(ResilientWebSocket.__init__).parameters.items()
+    if parameter.kind is parameter.KEYWORD_ONLY
+)
+
+
 def connect(url: URL, **settings: Any) -> ResilientWebSocket:
     """Make a :class:`ResilientWebSocket` and start it.
 
@@ -354,6 +390,13 @@ def connect(url: URL, **settings: Any) -> ResilientWebSocket:
 def _configured(config: ConnectionConfig | None, settings: dict[str, Any]) -> ConnectionConfig:
     if config is not None and not isinstance(config, ConnectionConfig):
         raise ConfigurationError(f"config is {config!r:.60}; allowed: a ConnectionConfig, or None")
+    for name in settings:
+        if name in POLICY_NAMES:
+            raise ConfigurationError(
+                f"{name} is a setting of the policy; allowed: reconnect=ReconnectPolicy({name}=...)"
+            )
+        if name not in ConnectionConfig.names():
+            raise unknown_name("argument", name, (*ConnectionConfig.names(), *ARGUMENTS))
     merged = (config or ConnectionConfig()).replace(**settings)
     if merged.rotation == "make_before_break":
         _refuse_unavailable(**{"rotation='make_before_break'": True})

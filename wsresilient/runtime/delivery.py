@@ -15,7 +15,7 @@ from typing import Any
 from ..config import ConnectionConfig
 from ..core.events import Gap, Message
 from ..core.frames import Payload
-from ..core.redact import redact_text, shorten
+from ..core.redact import shorten
 from ..errors import WSResilientError, describe
 from .answers import Answers
 from .clock import monotonic, wall_clock
@@ -23,10 +23,17 @@ from .dispatcher import Dispatcher
 from .handlers import HandlerSet
 from .inbox import Inbox
 from .lanes import Batch, Entry, Event, Lane
+from .logs import Log
 
 __all__ = ["DecodeError", "Decoder", "Delivery"]
 
+log = Log("wsresilient.handlers")
+
 Decoder = Callable[[Payload], Any]
+
+
+#: Pings and pongs that may wait to be told at a time.
+MOST_CONTROLS = 1000
 
 
 class DecodeError(WSResilientError, ValueError):
@@ -57,6 +64,7 @@ class Delivery:
         self._decoder = decoder
         self._inline = config.dispatch == "inline"
         self._drops_old = config.overflow in ("drop_oldest", "keep_latest")
+        self._overflow = config.overflow
         self._lane = self._new_lane(config)
         # Notices about a lane that is held up cannot wait in that lane.
         self._notices = self._new_lane(config)
@@ -69,6 +77,7 @@ class Delivery:
         self._overflow_since: float | None = None
         self._discarding = False
         self._under_way: list[Any] = []
+        self._controls = 0  # pings and pongs that wait to be told
 
     def _new_lane(self, config: ConnectionConfig) -> Lane:
         return Lane(
@@ -117,6 +126,19 @@ class Delivery:
         """Say that the calling thread is the reader, where inline handlers run."""
         self._inline_thread = threading.get_ident()
 
+    def let_reader_go(self, letting_go: bool) -> None:
+        """See :meth:`wsresilient.runtime.lanes.Lane.let_reader_go`."""
+        self._lane.let_reader_go(letting_go)
+        self.inbox.let_reader_go(letting_go)
+
+    def abandon(self) -> None:
+        """Deliver nothing more, in a child after a fork."""
+        self._discarding = True
+        self._under_way.clear()
+        self._inline_events.clear()
+        for lane in (self._lane, self._notices):
+            lane.abandon()
+
     def discard(self) -> None:
         """Deliver no more messages, not even of the batch under way; events go on."""
         self._discarding = True
@@ -146,6 +168,12 @@ class Delivery:
             deadline - monotonic()
         )
 
+    def move_inbox(self) -> None:
+        """Give messages that waited to be pulled to handlers that came later."""
+        if not self._is_pulled() and self.inbox.depth and not self.inbox.closed:
+            for earlier in self.inbox.take_all():
+                self._put(earlier)
+
     # From the reader.
 
     def deliver(self, messages: list[Payload], size: int, generation: int) -> None:
@@ -157,9 +185,7 @@ class Delivery:
             self.answers.offer(messages)
         batch = Batch(messages, size, generation, wall_clock())
         if not self._is_pulled():
-            if self.inbox.depth and not self.inbox.closed:
-                for earlier in self.inbox.take_all():
-                    self._put(earlier)
+            self.move_inbox()
             self._put(batch)
         else:
             self.inbox.put(batch)
@@ -180,6 +206,18 @@ class Delivery:
         """Call the handlers of an event in its true place between the messages."""
         if self._handlers.has(event):
             self.emit_call(lambda: self._handlers.call(event, *args))
+
+    def emit_control(self, event: str, payload: bytes) -> None:
+        """Tell of a ping or pong; a peer that sends too many of them is not told in full."""
+        if not self._handlers.has(event) or self._controls >= MOST_CONTROLS:
+            return
+        self._controls += 1
+
+        def tell() -> None:
+            self._controls -= 1
+            self._handlers.call(event, payload)
+
+        self.emit_call(tell)
 
     def emit_call(self, call: Callable[[], object]) -> None:
         """Make a call in its true place between the messages."""
@@ -222,6 +260,10 @@ class Delivery:
         self._handlers.deliver(event, items)
 
     def _decoded(self, batch: Batch) -> list[Message]:
+        with self._handlers.calling("decoder"):  # so that stop() inside of it knows where it is
+            return self._decode_all(batch)
+
+    def _decode_all(self, batch: Batch) -> list[Message]:
         decoded: list[Message] = []
         assert self._decoder is not None, "on_data without a decoder is refused"
         for payload in batch.messages:
@@ -242,16 +284,22 @@ class Delivery:
         return decoded
 
     def _decode_error(self, payload: Payload, error: BaseException) -> DecodeError:
-        excerpt = shorten(redact_text(payload if isinstance(payload, str) else repr(payload[:100])))
-        made = DecodeError(f"a message was not decoded ({describe(error)}): {excerpt:.100}")
-        made.__cause__ = error
-        return made
+        # The decoder's exception is not chained: it may hold the whole message.
+        redact = self._handlers.redact
+        excerpt = shorten(
+            redact(payload[:200] if isinstance(payload, str) else repr(payload[:100]))
+        )
+        return DecodeError(
+            f"a message was not decoded ({shorten(redact(describe(error)))}): {excerpt:.100}"
+        )
 
     def _overflowed(self, _dropped: int) -> None:
         """Tell of a hole, once for each episode: until the lane has been empty again."""
         now = wall_clock()
         if self._overflow_since is not None:
             return
+        text = f"{self._name}: overflow: the handler is too slow, messages are dropped"
+        self.note(lambda: log.warning("%s (overflow=%r)", text, self._overflow))
         self._overflow_since = now
 
         def tell() -> None:

@@ -7,7 +7,6 @@ connection only. While lanes wait, a lookout sees to that. It knows lanes, not c
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -15,11 +14,12 @@ from collections.abc import Callable
 from ..config import check_integer
 from .clock import monotonic
 from .lanes import Lane
+from .logs import Log
 from .threads import gather, spawn
 
 __all__ = ["CallingThreadDispatcher", "Dispatcher", "default_dispatcher"]
 
-logger = logging.getLogger("wsresilient.dispatcher")
+log = Log("wsresilient.dispatcher")
 
 #: Seconds in one entry after which a worker counts as held.
 HELD_AFTER = 0.05
@@ -62,6 +62,7 @@ class Dispatcher:
         self._most = max_workers
         self._name = name
         self._started = 0  # guarded by _lock
+        self._era = 0  # counts forks
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -152,7 +153,7 @@ class Dispatcher:
                 self._workers.discard(newcomer)
                 if self._lookout is newcomer:
                     self._lookout = None
-            logger.debug("no more workers: %s", error)
+            log.debug("no more workers: %s", error)
 
     def _needs_worker(self, now: float) -> bool:
         count = len(self._workers)
@@ -177,7 +178,8 @@ class Dispatcher:
                 self._pressed.clear()
 
     def _work(self, worker: _Worker) -> None:
-        while True:
+        era = self._era
+        while era == self._era:  # a handler that forks comes back in the child, too
             lane = self._next_lane(worker)
             if lane is None:
                 return
@@ -220,13 +222,14 @@ class Dispatcher:
             again = serve_turn(lane, worker)
         except BaseException:
             # Handlers are isolated, so this is a bug; it must not cost the lane its worker.
-            logger.exception("serving a lane failed; it goes on")
+            log.exception("serving a lane failed; it goes on")
             again = lane.hand_back()
         if again:
             self.schedule(lane)
 
     def forget_threads(self) -> None:
         """Begin anew in a child after a fork, where no thread of the parent exists."""
+        self._era += 1
         self._begin_anew()
 
 

@@ -13,7 +13,7 @@ class Ending:
     """The reason of an attempt's end, once there is one."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards the writing of both
+        self._lock = threading.RLock()  # guards the writing of both
         self.recorded: Failure | None = None
         #: Whether an open connection says goodbye with a close frame first.
         self.graceful = False

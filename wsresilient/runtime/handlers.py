@@ -8,6 +8,7 @@ slow handlers are found without any work per message.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
@@ -21,10 +22,11 @@ from ..core.metrics import HandlerCounters
 from ..core.redact import Redactor
 from ..errors import ConfigurationError, as_exception
 from .clock import monotonic
+from .logs import Log
 
 __all__ = ["EVENTS", "HandlerSet", "SlowCall"]
 
-logger = logging.getLogger("wsresilient.handlers")
+log = Log("wsresilient.handlers")
 
 Handler = Callable[..., object]
 
@@ -199,6 +201,16 @@ class HandlerSet:
         else:
             progress.restore(outer)
 
+    @contextlib.contextmanager
+    def calling(self, what: str) -> Iterator[None]:
+        """Note that another function of the user's is running, such as the decoder."""
+        progress, outer = self._enter()
+        progress.begin(what, None)
+        try:
+            yield
+        finally:
+            self._leave(progress, outer)
+
     def _fan(self, event: str, handlers: tuple[Handler, ...]) -> Handler:
         """Make one function that calls several, each isolated."""
 
@@ -238,11 +250,11 @@ class HandlerSet:
         self._tracebacks += 1
         if self._tracebacks > TRACEBACKS_PER_MINUTE:
             return
-        if not logger.isEnabledFor(logging.ERROR):
+        if not log.logger.isEnabledFor(logging.ERROR):
             return
         last = self._tracebacks == TRACEBACKS_PER_MINUTE
-        record = logger.makeRecord(
-            logger.name,
+        record = log.logger.makeRecord(
+            log.logger.name,
             logging.ERROR,
             __file__,
             0,
@@ -258,7 +270,7 @@ class HandlerSet:
         )
         # What formatters show in place of exc_info: the text of an exception may hold a secret.
         record.exc_text = self._traceback(error)
-        logger.handle(record)
+        log.handle(record)
 
     def _traceback(self, error: BaseException) -> str:
         # Places stay as they are: a word of the URL's query may be the name of a function.

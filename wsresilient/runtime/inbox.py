@@ -60,6 +60,10 @@ class Inbox:
         if self.pulled:
             self._on_overflow(dropped)
 
+    def let_reader_go(self, letting_go: bool) -> None:
+        """See :meth:`wsresilient.runtime.lanes.Lane.let_reader_go`."""
+        self._lane.let_reader_go(letting_go)
+
     # The reader's side.
 
     def put(self, batch: Batch) -> None:

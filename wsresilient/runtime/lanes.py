@@ -99,7 +99,7 @@ class Lane:
         self._server: LaneServer | None = None
         # Guards all fields below; the condition tells the reader that there is room, and
         # whoever waits for it that the lane is idle.
-        self._changed = threading.Condition(threading.Lock())
+        self._changed = threading.Condition(threading.RLock())
         self._overflow = overflow
         self._slice = self._slice_for(overflow)
         self._batches: deque[Batch] = deque()
@@ -111,6 +111,7 @@ class Lane:
         self._bytes = 0
         self._state = IDLE
         self._discarding = False
+        self._letting_go = False
         self._current: Batch | None = None
         self.held_back_since: float | None = None  # written by the reader only
         self.dropped = 0  # written by the reader only
@@ -169,7 +170,12 @@ class Lane:
         self.held_back_since = monotonic()
         try:
             self._changed.wait_for(
-                lambda: not self._is_full() or self._discarding or self._overflow != "block"
+                lambda: (
+                    not self._is_full()
+                    or self._discarding
+                    or self._letting_go
+                    or self._overflow != "block"
+                )
             )
         finally:
             self.held_back_since = None
@@ -336,6 +342,24 @@ class Lane:
 
     def _slice_for(self, overflow: str) -> int | None:
         return None if overflow == "block" else max(1, min(SLICE, self._max_messages // 2))
+
+    def let_reader_go(self, letting_go: bool) -> None:
+        """Hold the reader up no more, however full the lane is; or do so again.
+
+        For a connection that is to end: its reader has to see that.
+        """
+        with self._changed:
+            self._letting_go = letting_go
+            self._changed.notify_all()
+
+    def abandon(self) -> None:
+        """Forget everything, in a child after a fork, where nobody else can hold the lock."""
+        self._changed = threading.Condition(threading.RLock())
+        self._batches.clear()
+        self._events.clear()
+        self._discarding = True
+        if self._current is not None:
+            self._current.messages.clear()
 
     def discard(self) -> None:
         """Drop all messages, now and from now on, even of the batch that is being served."""

@@ -18,6 +18,7 @@ from .clock import monotonic
 from .delivery import Decoder, Delivery
 from .dispatcher import Dispatcher
 from .handlers import HandlerSet
+from .logs import Log
 from .options import ConnectionOptions
 from .outgoing import Outgoing
 from .status import Status
@@ -26,6 +27,8 @@ from .threads import gather
 from .watchdog import default_watchdog
 
 __all__ = ["ConnectionLifecycle"]
+
+log = Log("wsresilient.connection")
 
 Self = TypeVar("Self", bound="ConnectionLifecycle")
 
@@ -58,6 +61,8 @@ class ConnectionLifecycle:
         self._outgoing = Outgoing(config)
         self._starting = threading.Lock()  # guards the writing of _life
         self._life: Supervisor | None = None
+        #: Whether stop() has waited in vain already, so that the end of the process need not.
+        self.stop_timed_out = False
 
     def __repr__(self) -> str:
         status = self._status
@@ -69,6 +74,9 @@ class ConnectionLifecycle:
     def start(self: Self) -> Self:
         """Start the connection; does nothing while it runs.
 
+        From inside one of its own handlers, after stop() or a failure, it begins when that
+        handler has returned.
+
         :returns: itself.
         :raises WSResilientError: it is being stopped and did not end within 10 s.
         """
@@ -77,13 +85,21 @@ class ConnectionLifecycle:
             if life is not None and not life.ended.is_set():
                 if not life.is_over:
                     return self
+                if life.is_own_thread():
+                    # Its handlers never run side by side: begin when this one has returned.
+                    life.restart = self.start
+                    return self
                 self._wait_for_end(life)
             with self._starting:
                 if self._life is life:  # and no other thread was quicker
                     if life is not None:
                         self._status.keep_counts(life.delivery)
-                    self._life = self._new_life()
-                    self._life.start(default_watchdog())
+                    self._life = self._new_life()  # before the start: its handlers use it
+                    try:
+                        self._life.start(default_watchdog())
+                    except BaseException:
+                        self._life = None
+                        raise
                     return self
 
     def _new_life(self) -> Supervisor:
@@ -103,14 +119,10 @@ class ConnectionLifecycle:
         )
 
     def _wait_for_end(self, life: Supervisor) -> None:
-        thread = life.thread
-        if life.is_own_thread():
-            # Called from a handler: the lane can only end after it has returned.
-            if thread is not None and not gather([thread], timeout=10.0):
-                return
-        elif life.ended.wait(10.0):
-            return
-        raise WSResilientError(f"{self._name} is still stopping; start it again when it has ended")
+        if not life.ended.wait(10.0):
+            raise WSResilientError(
+                f"{self._name} is still stopping; start it again when it has ended"
+            )
 
     def request_stop(self, reason: str = "stop() was called") -> None:
         """Ask for the end and return at once.
@@ -130,6 +142,17 @@ class ConnectionLifecycle:
         :returns: whether every thread of the connection has ended, but for the caller's.
         """
         check_seconds("timeout", timeout)
+        ended = self.end(timeout)
+        life = self._life
+        if not ended and life is not None and not life.is_own_thread():
+            log.warning(
+                "%s: not ended %g s after stop(): a handler is still running", self._name, timeout
+            )
+            self.stop_timed_out = True
+        return ended
+
+    def end(self, timeout: float) -> bool:
+        """Stop without a word, for the end of the process; see :meth:`stop`."""
         life = self._life
         if life is None:
             return True
@@ -147,17 +170,17 @@ class ConnectionLifecycle:
         gather(threads, timeout=deadline - monotonic())
         ended = life.ended.wait(max(0.0, deadline - monotonic()))
         self._settle(life)
-        return (
-            ended
-            and not gather(threads, timeout=0.0)
-            and self._dispatcher.join(timeout=deadline - monotonic())
-            and default_watchdog().join(timeout=deadline - monotonic())
+        if not ended or gather(threads, timeout=0.0):
+            return False
+        return self._dispatcher.join(timeout=deadline - monotonic()) and default_watchdog().join(
+            timeout=deadline - monotonic()
         )
 
     def _settle(self, life: Supervisor) -> None:
         """A stopped connection is disconnected, also if it had failed before."""
-        if life.ended.is_set() and self._status.state is FAILED:
-            self._status.advance(DISCONNECTED, "stop() was called")
+        with self._status.changed:
+            if life.ended.is_set() and self._status.state is FAILED:
+                self._status.advance(DISCONNECTED, "stop() was called")
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until the connection has ended: stopped or failed.
@@ -165,8 +188,8 @@ class ConnectionLifecycle:
         :param timeout: seconds; None waits for ever.
         :returns: whether it has ended.
         """
-        life = self._life
-        return life is None or self._status.wait_for(life.ended.is_set, timeout)
+        check_seconds("timeout", timeout, optional=True)
+        return self._status.wait_for(lambda: not self.is_running, timeout)
 
     def __enter__(self: Self) -> Self:
         return self.start()
@@ -184,6 +207,7 @@ class ConnectionLifecycle:
             self.join()
         except KeyboardInterrupt:
             # A second Ctrl-C does not wait for the close handshake any more.
+            self.request_stop("interrupted (Ctrl-C)")
             with contextlib.suppress(KeyboardInterrupt):
                 self.stop()
             return
@@ -196,6 +220,7 @@ class ConnectionLifecycle:
         :returns: whether it is connected; False also when it was stopped meanwhile.
         :raises ConnectionFailedError: it was given up.
         """
+        check_seconds("timeout", timeout, optional=True)
         life = self._life
 
         def decided() -> bool:
@@ -244,7 +269,7 @@ class ConnectionLifecycle:
     def is_running(self) -> bool:
         """Whether it was started and has not ended."""
         life = self._life
-        return life is not None and not life.ended.is_set()
+        return life is not None and not (life.ended.is_set() and life.restart is None)
 
     @property
     def state(self) -> ConnectionState:
@@ -288,5 +313,7 @@ class ConnectionLifecycle:
         self._status.forget_after_fork()
         self._outgoing.forget_after_fork()
         self._dispatcher.forget_threads()
-        if life is not None and life.attempt is not None:
-            life.attempt.close_descriptors()
+        if life is not None:
+            life.delivery.abandon()
+            if life.attempt is not None:
+                life.attempt.close_descriptors()

@@ -31,6 +31,8 @@ def _user_agent() -> str:
 
 
 USER_AGENT = _user_agent()
+#: A subprotocol of so many characters is no name any more, but a token.
+LONG_NAME = 24
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,8 @@ class ConnectionOptions:
     def default_name(self) -> str:
         """Host and path of the first URL; a URL that is not known yet has neither."""
         if callable(self.url):
-            return getattr(self.url, "__name__", "connection")
+            name = str(getattr(self.url, "__name__", "connection"))
+            return name if name.isidentifier() else "connection"
         return parse_urls(self.url)[0].default_name
 
     def shown_url(self) -> str:
@@ -143,10 +146,15 @@ class ConnectionOptions:
 
 
 def redactor(
-    urls: Iterable[WebSocketURL], headers: Mapping[str, str | None], proxy: ProxyURL | None
+    urls: Iterable[WebSocketURL],
+    headers: Mapping[str, str | None],
+    proxy: ProxyURL | None,
+    subprotocols: Iterable[str],
 ) -> Redactor:
     """Make what hides the secrets of one attempt."""
     secrets = [secret for url in urls for secret in url.secrets]
+    # Some servers take a token as a subprotocol, since browsers can send no headers.
+    secrets += [name for name in subprotocols if len(name) >= LONG_NAME]
     if proxy is not None:
         secrets += proxy.secrets
     return Redactor(secrets).with_headers(headers)

@@ -6,18 +6,21 @@ that wait. It does not know why there is no connection.
 
 from __future__ import annotations
 
-import math
 import threading
 
 from ..config import ConnectionConfig
 from ..core.outbox import Outbox, OutgoingMessage
 from ..errors import NotConnectedError, SendTimeoutError
 from .clock import monotonic
+from .logs import Log
 from .ratelimit import RateLimiter
 from .sending import GateClosedError
 from .transport import Attempt
 
 __all__ = ["Outgoing"]
+
+
+log = Log("wsresilient.connection")
 
 
 class Outgoing:
@@ -32,11 +35,12 @@ class Outgoing:
         self._send_timeout = config.send_timeout
         self._lock = threading.Lock()  # guards _outbox
         self._outbox = Outbox(config.send_queue_size)
+        self._in_flight = False
 
     @property
     def waiting(self) -> int:
-        """Messages that wait for a connection."""
-        return len(self._outbox)
+        """Messages that wait for a connection, or are just leaving."""
+        return len(self._outbox) + self._in_flight
 
     def send(self, attempt: Attempt, payload: bytes, *, text: bool, timeout: float) -> None:
         """Send at once, or as soon as the rate allows.
@@ -63,30 +67,31 @@ class Outgoing:
         with self._lock:
             self._outbox.add(message, now=now)
 
-    def flush(self, attempt: Attempt) -> float:
-        """Send what waits, as the rate allows; on the connection's thread.
+    def flush(self, attempt: Attempt) -> None:
+        """Send what waits, in order and as the rate allows; not on the reader's thread.
 
-        :returns: seconds until the rate allows more, or infinity: nothing waits.
+        The reader has to read on meanwhile: a server that answers what it gets stops taking
+        more when nobody reads its answers.
         """
-        while True:
+        while attempt.is_open:
             with self._lock:
                 message = self._outbox.next(now=monotonic())
+                self._in_flight = message is not None
             if message is None:
-                return math.inf
-            pause = 0.0 if self._limiter is None else self._limiter.try_acquire()
-            if pause:
-                self._put_back(message)
-                return pause
+                return
             try:
+                if self._limiter is not None and not self._limiter.acquire(timeout=1.0):
+                    raise GateClosedError("the rate let nothing out; it is tried again")
                 attempt.sender.send_message(
                     message.payload, text=message.text, timeout=self._send_timeout
                 )
             except GateClosedError:
                 self._put_back(message)
-                return math.inf
-            except (NotConnectedError, SendTimeoutError):
-                # Part of it may be out; a message that could be a repeated order is not repeated.
-                return math.inf
+            except (NotConnectedError, SendTimeoutError) as error:
+                # Part of it may be out; what could be an order is not sent twice.
+                log.warning("a queued message was lost with its connection: %s", error)
+            finally:
+                self._in_flight = False
 
     def _put_back(self, message: OutgoingMessage) -> None:
         with self._lock:

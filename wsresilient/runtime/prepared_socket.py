@@ -127,8 +127,7 @@ class PreparedSocket:
 
     # The handshake's answer.
 
-    def _read_answer(self) -> None:
-        received = b""
+    def _read_answer(self, received: bytes = b"") -> None:
         while HEAD_END not in received:
             if len(received) > MAX_HEAD:
                 raise HandshakeError(
@@ -140,6 +139,10 @@ class PreparedSocket:
         if stop > MAX_HEAD:
             raise HandshakeError(f"the server's answer has more than {MAX_HEAD} bytes of headers")
         head = parse_head(received[:stop], redact=self._redact)
+        if 100 <= head.status < 101 or 101 < head.status < 200:
+            # Interim answers such as 103 Early Hints come before the real one.
+            self._read_answer(received[stop:])
+            return
         if head.status != 101:
             body = self._read_body(head, received[stop:])
             raise refusal(head, body, redact=self._redact, now=wall_clock())
@@ -160,7 +163,10 @@ class PreparedSocket:
                 f"{shorten(self._redact(extensions), 80)!r}",
                 status=head.status,
             )
-        return negotiate(extensions)
+        try:
+            return negotiate(extensions)
+        except HandshakeError as error:
+            raise HandshakeError(self._redact(str(error)), status=head.status) from None
 
     def _receive(self, what: str) -> bytes:
         """Wait for bytes under the open deadline."""
@@ -180,7 +186,7 @@ class PreparedSocket:
     def _read_body(self, head: ResponseHead, body: bytes) -> bytes:
         """Read the beginning of a refusal's body; a server that withholds it only loses its say."""
         length = head.headers.get("content-length", "")
-        wanted = min(int(length), MAX_BODY) if length.isdecimal() else MAX_BODY
+        wanted = min(int(length), MAX_BODY) if length.isdecimal() and len(length) < 10 else MAX_BODY
         self._deadline = min(self._deadline, monotonic() + BODY_PATIENCE)
         while len(body) < wanted:
             try:

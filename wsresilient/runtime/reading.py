@@ -46,7 +46,7 @@ class ReadHooks(Protocol):
     """What the loop tells, on the connection's thread."""
 
     def deliver(self, messages: list[Payload], size: int) -> None:
-        """Complete messages of one read; ``size`` is how many bytes that read had."""
+        """Complete messages of one read; ``size`` is how many bytes they hold."""
 
     def tick(self, now: float) -> float:
         """About once a second while messages flow, and whenever the waker was woken.
@@ -157,11 +157,9 @@ class ReadLoop:
         """Parse what was read; messages and control frames keep their order."""
         parser = self._parser
         messages = parser.feed(chunk)
-        size = len(chunk)
         while True:
             if messages:
-                self._hooks.deliver(messages, size)
-                size = 0
+                self._hooks.deliver(messages, parser.size)
             control = parser.control
             if control is not None:
                 if control.opcode == CLOSE:
@@ -198,7 +196,7 @@ class ReadLoop:
         until = max(must_tick, now)
         if self._close_by is not None:
             until = min(until, self._close_by)
-        if self._sender.pings:
+        if self._sender.pings and self._sender.due is None:
             until = min(until, self._ping_deadline())
         return max(0.0, until - now)
 
@@ -208,6 +206,8 @@ class ReadLoop:
 
     def _check_ping(self, now: float) -> None:
         """Called only when there was nothing to read, so a held-back reader is not a dead peer."""
+        if self._sender.due is not None:
+            return  # a large message is on its way, and has a deadline of its own
         if self._sender.pings and now >= self._ping_deadline():
             silence = now - self.last_received_at
             raise PingTimeoutError(

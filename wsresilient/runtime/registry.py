@@ -29,6 +29,8 @@ class Registered(Protocol):
     def name(self) -> str:
         """Its name."""
 
+    stop_timed_out: bool
+
     @property
     def is_running(self) -> bool:
         """Whether it was started and has not ended."""
@@ -39,8 +41,8 @@ class Registered(Protocol):
     def request_stop(self, reason: str) -> None:
         """Ask for its end."""
 
-    def stop(self, timeout: float) -> bool:
-        """End it."""
+    def end(self, timeout: float) -> bool:
+        """End it without a word."""
 
     def forget_after_fork(self) -> None:
         """Let go of it, in a child."""
@@ -66,8 +68,9 @@ class ConnectionRegistry:
         return [connection for connection, _ in sorted(pairs, key=lambda pair: pair[1])]
 
     def forget_threads(self) -> None:
-        """In a child after a fork: the lock may have been held by a thread that is no more."""
+        """In a child after a fork, which owns no connection until it starts one."""
         self._lock = threading.Lock()
+        self._connections = weakref.WeakKeyDictionary()
 
 
 _default = ConnectionRegistry()
@@ -87,20 +90,26 @@ def register(connection: Registered, registry: ConnectionRegistry) -> None:
 
 
 def _stop_all() -> None:
-    running = [connection for connection in _all.connections() if connection.is_running]
+    running = [
+        connection
+        for connection in _all.connections()
+        if connection.is_running and not connection.stop_timed_out
+    ]
     for connection in running:
         connection.request_stop("the process is ending")
     deadline = monotonic() + EXIT_PATIENCE
     for connection in running:
-        connection.stop(timeout=max(0.0, deadline - monotonic()))
+        connection.end(max(0.0, deadline - monotonic()))
 
 
 def _forget_all_in_child() -> None:
     default_dispatcher().forget_threads()
     default_watchdog().forget_threads()
+    # Without the lock, which a thread that is no more may hold; nobody else is here.
+    connections = list(_all._connections)
     for registry in (_all, _default):
         registry.forget_threads()
-    for connection in _all.connections():
+    for connection in connections:
         connection.forget_after_fork()
 
 

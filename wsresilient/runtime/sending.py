@@ -90,16 +90,18 @@ class FrameSender:
 
         :param timeout: seconds; None takes ``send_timeout``.
         """
-        now = monotonic()
-        if frame[0] & 0x0F == PING:
-            self.pings.append(now)
-            self._on_ping()
-        deadline = now + (self._config.send_timeout if timeout is None else timeout)
+        deadline = monotonic() + (self._config.send_timeout if timeout is None else timeout)
+        is_ping = frame[0] & 0x0F == PING
         self._acquire(deadline)
         try:
+            if is_ping:
+                # Not before: it may have waited long behind a large message.
+                self.pings.append(monotonic())
             self._send(frame, deadline)
         finally:
             self._lock.release()
+        if is_ping:
+            self._on_ping()
 
     def _acquire(self, deadline: float) -> None:
         if not self._lock.acquire(timeout=max(0.0, deadline - monotonic())):

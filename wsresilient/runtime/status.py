@@ -37,7 +37,7 @@ class Status:
         self.url = url
         self._config = config
         # Guards state; told about every change of it, and of what supervisors wait for.
-        self.changed = threading.Condition(threading.Lock())
+        self.changed = threading.Condition(threading.RLock())
         self.state = ConnectionState.DISCONNECTED
         self.counters = ConnectionCounters()
         self.rate = RateWindow()
@@ -77,7 +77,7 @@ class Status:
 
     def forget_after_fork(self) -> None:
         """In a child: nothing of the parent's connection is left."""
-        self.changed = threading.Condition(threading.Lock())
+        self.changed = threading.Condition(threading.RLock())
         self.state = ConnectionState.DISCONNECTED
         self.connected_at = self.connected_wall = None
 

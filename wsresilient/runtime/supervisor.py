@@ -7,9 +7,9 @@ and calls no handlers (``delivery.py``).
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -23,6 +23,7 @@ from ..core.redact import Redactor
 from ..core.state import ConnectionState
 from ..errors import (
     AuthenticationError,
+    ConfigurationError,
     ConnectionFailedError,
     NotConnectedError,
     as_exception,
@@ -31,6 +32,7 @@ from ..errors import (
 from .clock import monotonic, wall_clock
 from .delivery import Delivery
 from .handlers import HandlerSet
+from .logs import Log
 from .options import ConnectionOptions, redactor
 from .outgoing import Outgoing
 from .status import Status
@@ -41,7 +43,7 @@ from .watchdog import Watchdog
 
 __all__ = ["Supervisor"]
 
-logger = logging.getLogger("wsresilient.connection")
+log = Log("wsresilient.connection")
 
 
 class Supervisor:
@@ -81,10 +83,12 @@ class Supervisor:
         )
         self._endpoints = EndpointList()
         self._url_count = 1
+        self._opened_before = False
+        self._retries = 0  # since the latest connection
         self._lost_at = wall_clock()
         self._gap_reason = "reconnect"
         self._greeted = 0  # the latest generation whose on_open is over
-        delivery.wake = self._wake
+        delivery.wake = self.wake
         self._vigil = Vigil(
             status=status,
             config=config,
@@ -96,25 +100,35 @@ class Supervisor:
         # Guarded by status.changed:
         self.attempt: Attempt | None = None
         self.stopping: Failure | None = None
-        self._pausing = False
         self._hurry = False
         self.thread: threading.Thread | None = None
         self.ended = threading.Event()  # all of it: thread, lane, watchdog
         self.fatal: ConnectionFailedError | None = None
+        #: Called when all of it has ended: start() from inside one of its own handlers.
+        self.restart: Callable[[], object] | None = None
 
     # Lifecycle, from any thread.
 
     def start(self, watchdog: Watchdog) -> None:
-        """Begin; the thread is started last."""
+        """Begin; the thread is started last.
+
+        :raises RuntimeError: the system makes no more threads; nothing is left behind.
+        """
         self._watchdog = watchdog
         self.delivery.begin()
-        watchdog.add(self._vigil)
-        self.thread = spawn(self._main, name=f"wsr-{self._status.name}")
+        try:
+            watchdog.add(self._vigil)
+            self.thread = spawn(self._main, name=f"wsr-{self._status.name}")
+        except BaseException:
+            watchdog.remove(self._vigil)
+            self.delivery.end(self.ended.set)
+            raise
 
     def request_stop(self, text: str) -> None:
         """Ask for the end; returns at once."""
         reason = Failure(FailureKind.STOPPED, text, is_error=False)
         with self._status.changed:
+            self.restart = None
             if self.stopping is None:
                 self.stopping = reason
             attempt = self.attempt
@@ -127,7 +141,7 @@ class Supervisor:
         """End the running connection in favour of a new one, or skip the wait for one."""
         with self._status.changed:
             attempt = self.attempt
-            self._hurry = self._pausing
+            self._hurry = attempt is None
             self._status.changed.notify_all()
         if attempt is not None and attempt.is_open:
             reason = Failure(
@@ -154,8 +168,8 @@ class Supervisor:
             self._supervise()
         except BaseException as error:
             # A bug of the library: say so and leave the user with a state that is true.
-            logger.exception("%s: the supervisor failed", self._status.name)
             self._give_up(classify(as_exception(error, "the library")), "an internal error")
+            log.exception("%s: the supervisor failed", self._status.name)
         finally:
             self._watchdog.remove(self._vigil)
             self._outgoing.clear()
@@ -165,6 +179,8 @@ class Supervisor:
         self.ended.set()
         with self._status.changed:
             self._status.changed.notify_all()
+        if self.restart is not None:
+            self.restart()
 
     def _supervise(self) -> None:
         while not self._is_stopping():
@@ -178,7 +194,7 @@ class Supervisor:
         reason = self.stopping.text if self.stopping is not None else "stopped"
         if self._status.state is not ConnectionState.DISCONNECTED:
             self._advance(ConnectionState.DISCONNECTED, reason)
-        logger.info("%s: stopped: %s", self._status.name, reason)
+        log.info("%s: stopped: %s", self._status.name, reason)
 
     def _is_stopping(self) -> bool:
         return self.stopping is not None
@@ -189,11 +205,10 @@ class Supervisor:
     def _pause(self, delay: float) -> None:
         deadline = monotonic() + delay
         with self._status.changed:
-            self._pausing = True
             self._status.changed.wait_for(
                 lambda: self.stopping is not None or self._hurry, max(0.0, deadline - monotonic())
             )
-            self._pausing = self._hurry = False
+            self._hurry = False
 
     def _attempt(self) -> Failure:
         """Make one attempt and say how it ended."""
@@ -204,12 +219,15 @@ class Supervisor:
             request = self._request()
             shown = request.url.shown
             self._advance(ConnectionState.CONNECTING, f"connecting to {shown}")
-            logger.info("%s: connecting to %s", status.name, shown)
+            log.info("%s: connecting to %s", status.name, shown)
             attempt = Attempt(request, self._config, self)
+            with self._status.changed:
+                self._hurry = False  # this is the attempt that was wanted
+            self.delivery.let_reader_go(False)
         except BaseException as error:  # a user's function may raise anything
             if status.state is not ConnectionState.CONNECTING:
                 self._advance(ConnectionState.CONNECTING, "preparing an attempt")
-            failure = self._final_word(_redacted(as_exception(error, "a callable of yours")))
+            failure = self._final_word(_callable_failed(error))
         else:
             failure = self._run(attempt)
         self._close_books(attempt, failure)
@@ -236,7 +254,7 @@ class Supervisor:
         headers = self._options.headers_for(url)
         self._status.url = self._status.endpoint = url.shown
         proxy = self._options.proxy_for(url)
-        redact = redactor(urls, headers, proxy)
+        redact = redactor(urls, headers, proxy, self._options.subprotocols)
         self._handlers.redact = redact
         return AttemptRequest(
             url=url,
@@ -254,13 +272,13 @@ class Supervisor:
         try:
             judged: object = self._options.classify(failure)
         except BaseException:  # a user's function may raise anything
-            logger.exception("%s: the classify handler raised; ignored", self._status.name)
+            log.exception("%s: the classify handler raised; ignored", self._status.name)
             return failure
-        if not isinstance(judged, Failure):
-            logger.error(
-                "%s: the classify handler gave a %s instead of a Failure; ignored",
+        if not isinstance(judged, Failure) or not judged.is_sound:
+            log.error(
+                "%s: the classify handler gave %.200r instead of a Failure; ignored",
                 self._status.name,
-                type(judged).__name__,
+                judged,
             )
             return failure
         return judged
@@ -293,10 +311,11 @@ class Supervisor:
         status = self._status
         if failure.planned:
             self._advance(ConnectionState.RECONNECTING, failure.text)
-            logger.info("%s: %s; reconnecting now", status.name, failure.text)
+            log.info("%s: %s; reconnecting now", status.name, failure.text)
             return 0.0
         pause_due = self._endpoints.failed(self._url_count)
-        step = self._history.failed(failure, now=monotonic(), pause_due=pause_due)
+        step = self._next_step(failure, pause_due=pause_due)
+        self._retries += 1
         status.retry_count = self._history.count
         if step.delay is None:
             self._give_up(failure, step.why_not)
@@ -304,10 +323,19 @@ class Supervisor:
         self._announce_retry(failure, step)
         return step.delay
 
+    def _next_step(self, failure: Failure, *, pause_due: bool) -> NextStep:
+        try:
+            return self._history.failed(failure, now=monotonic(), pause_due=pause_due)
+        except BaseException:  # a strategy of the user's may raise anything
+            pause = 60.0
+            log.exception("%s: wait= or stop= raised; pausing %g s", self._status.name, pause)
+            return NextStep(pause, f"[{self._history.count}]")
+
     def _announce_retry(self, failure: Failure, step: NextStep) -> None:
-        message = f"retry {step.label} in {step.delay:.1f} s: {failure.text}"
+        what = f"pause of {step.delay:.1f} s" if step.fresh_start else f"in {step.delay:.1f} s"
+        message = f"retry {step.label} {what}: {failure.text}"
         self._advance(ConnectionState.RECONNECTING, message)
-        logger.warning("%s: %s: %s", self._status.name, failure.kind, message)
+        log.warning("%s: %s: %s", self._status.name, failure.kind, message)
 
     def _give_up(self, failure: Failure, why: str) -> None:
         text = f"given up, since {why}: {failure.text}"
@@ -319,7 +347,10 @@ class Supervisor:
         error.__cause__ = failure.error
         self.fatal = error
         self._advance(ConnectionState.FAILED, text)
-        logger.error("%s: failed: %s", self._status.name, text)
+        if failure.is_error:
+            log.error("%s: failed: %s", self._status.name, text)
+        else:
+            log.info("%s: ended: %s", self._status.name, text)
 
     def _note_uptime(self, uptime: float) -> None:
         if uptime >= self._config.min_uptime and self._history.count:
@@ -332,16 +363,17 @@ class Supervisor:
         """See :class:`wsresilient.runtime.transport.AttemptHooks`."""
         status, generation = self._status, self._status.generation
         status.connected_at, status.connected_wall = monotonic(), wall_clock()
-        again = status.counters.connects > 0
+        again, self._opened_before = self._opened_before, True
         status.counters.connects += 1
         if again:
+            status.counters.reconnects += 1
             status.reconnect_times.append(status.connected_at)
         self._endpoints.opened()
-        retries = self._history.count
+        retries, self._retries = self._retries, 0
         after = f" after {retries} {'retry' if retries == 1 else 'retries'}" if retries else ""
         address = self.attempt.address if self.attempt is not None else "?"
         self._advance(ConnectionState.CONNECTED, f"connected to {status.url}{after}")
-        logger.info("%s: connected%s to %s (%s)", status.name, after, status.url, address)
+        log.info("%s: connected%s to %s (%s)", status.name, after, status.url, address)
         if again:
             self._tell_gap()
         self.delivery.emit_call(lambda: self._greet(generation))
@@ -361,7 +393,17 @@ class Supervisor:
         """Call on_open, in the lane; what waits to be sent goes out behind it."""
         self._on_open()
         self._greeted = generation
-        self._wake()
+        self.flush_soon()
+
+    def flush_soon(self) -> None:
+        """Send what waits, on a thread that may wait; nothing while on_open is not over."""
+        attempt = self.attempt
+        if attempt is not None and self.has_greeted and self._outgoing.waiting:
+            self.delivery.note(lambda: self._outgoing.flush(attempt))
+
+    def interrupted(self) -> None:
+        """See :class:`wsresilient.runtime.transport.AttemptHooks`."""
+        self.delivery.let_reader_go(True)
 
     def deliver(self, messages: list[Payload], size: int) -> None:
         """See :class:`wsresilient.runtime.transport.AttemptHooks`; the hot path."""
@@ -372,7 +414,7 @@ class Supervisor:
 
     def control(self, event: str, payload: bytes) -> None:
         """See :class:`wsresilient.runtime.transport.AttemptHooks`."""
-        self.delivery.emit(event, payload)
+        self.delivery.emit_control(event, payload)
 
     def tick(self, now: float) -> float:
         """See :class:`wsresilient.runtime.transport.AttemptHooks`."""
@@ -383,12 +425,11 @@ class Supervisor:
             self._note_uptime(uptime)
             pause = max(0.05, self._config.min_uptime - uptime)
         self.delivery.run_inline_events()
-        attempt = self.attempt
-        if self._outgoing.waiting and self.has_greeted and attempt is not None:
-            return min(pause, self._outgoing.flush(attempt))
+        self.delivery.move_inbox()
         return pause
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Make the reader look around, if there is one."""
         attempt = self.attempt
         if attempt is not None:
             attempt.wake()
@@ -399,7 +440,12 @@ class Supervisor:
         return self._greeted == self._status.generation
 
 
-def _redacted(error: Exception) -> Failure:
-    """Classify what a callable of the user raised, without what looks like a secret in it."""
-    failure = classify(error)
-    return replace(failure, text=Redactor()(describe(error)))
+def _callable_failed(error: BaseException) -> Failure:
+    """Classify what a url or headers function raised; say so, and where."""
+    failure = classify(as_exception(error, "a url or headers function"))
+    if isinstance(error, ConfigurationError):
+        return failure
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    text = Redactor()(describe(error))
+    return replace(failure, text=f"{text} (raised by the url or headers function{where})")

@@ -84,6 +84,9 @@ class AttemptHooks(ReadHooks, Protocol):
     def control(self, event: str, payload: bytes) -> None:
         """A "ping" (answered already) or a "pong"."""
 
+    def interrupted(self) -> None:
+        """The attempt is to end; from any thread. Whatever holds the reader up lets it go."""
+
 
 def build_frame(opcode: int, payload: bytes, compressed: bool) -> bytes:
     """Build one masked frame (RFC 6455 section 5.2), RSV1 set where it is compressed."""
@@ -139,7 +142,7 @@ class Attempt:
         self._app: _App | None = None
         self._loop: ReadLoop | None = None
         self._error: Exception | None = None
-        self._lock = threading.Lock()  # guards the gate of the sender against interrupt()
+        self._lock = threading.RLock()  # guards the gate of the sender against interrupt()
         self.sender = FrameSender(config, build_frame, self._send_timed_out, self.wake)
         #: Monotonic time by which the present phase must be over, for the watchdog; or None.
         self.deadline: float | None = monotonic() + config.open_timeout
@@ -195,9 +198,10 @@ class Attempt:
             if first and graceful:
                 self.deadline = monotonic() + self._config.close_timeout
             self.sender.gate_open = False
+        self._hooks.interrupted()
         if first and not graceful:
             self.cut()
-        self.wake()
+        self._waker.wake()
         return first
 
     def _send_timed_out(self, error: Exception) -> None:
@@ -206,15 +210,16 @@ class Attempt:
         self.cut()
 
     def wake(self) -> None:
-        """Make the loop look around."""
-        self._waker.wake()
+        """Make the loop look around, if it is running: while opening, a wake-up means: give up."""
+        if self.sender.gate_open:
+            self._waker.wake()
 
     def cut(self) -> None:
         """Shut the raw socket down, which wakes whoever waits on it."""
         stream = self._stream
         if stream is not None:
             stream.cut()
-        self.wake()
+        self._waker.wake()
 
     def close_descriptors(self) -> None:
         """Close the descriptors and nothing else: for a child after a fork."""
@@ -321,9 +326,12 @@ class Attempt:
             redact=self._request.redact,
         )
         with self._lock:
+            if self._ending.recorded is not None:
+                self._loop = None  # ended while it was opening: it never was a connection
+                return
             self.deadline = None
             self.opened_at = monotonic()
-            self.sender.gate_open = self._ending.recorded is None
+            self.sender.gate_open = True
         self._hooks.opened()
 
     def _on_ping(self, _app: Any, payload: bytes) -> None:
@@ -340,7 +348,8 @@ class Attempt:
         :param read_callback: makes websocket-client read one control frame.
         """
         prepared, loop = self._socket, self._loop
-        assert prepared is not None and loop is not None
+        if prepared is None or loop is None:
+            return
 
         def answer(frame: bytes) -> None:
             prepared.load(frame)

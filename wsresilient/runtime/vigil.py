@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -11,12 +10,13 @@ from ..core.health import Vitals, verdict
 from .clock import monotonic
 from .delivery import Delivery
 from .handlers import HandlerSet
+from .logs import Log
 from .status import Status
 from .transport import Attempt
 
 __all__ = ["Vigil"]
 
-logger = logging.getLogger("wsresilient.connection")
+log = Log("wsresilient.connection")
 
 #: Seconds beyond a deadline after which whoever should keep it is no longer trusted.
 GRACE = 0.5
@@ -86,11 +86,11 @@ class Vigil:
                 f"slow handler for {slow.event!r}: {slow.seconds:.1f} s and not back; "
                 f"it stands in {slow.where}"
             )
-            self._delivery.note(lambda: logger.warning("%s: %s", self._status.name, text))
+            self._delivery.note(lambda: log.warning("%s: %s", self._status.name, text))
 
     def _log_stats(self) -> None:
         stats = self._stats()
-        logger.info(
+        log.info(
             "%s: status: %s, %d messages (%s a minute), %d reconnects, %d errors, queue %d, "
             "quality %d",
             stats["name"],

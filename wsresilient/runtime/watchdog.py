@@ -6,20 +6,21 @@ socket. What has to be logged or told is put into a lane, so that it never waits
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import Protocol
 
 from .clock import monotonic
+from .logs import Log
 from .threads import gather, spawn
 
 __all__ = ["Watchdog", "Watched", "default_watchdog"]
 
-logger = logging.getLogger("wsresilient.watchdog")
+log = Log("wsresilient.watchdog")
 
 
 #: Looks that are due within so many seconds are made together: one wake-up for many connections.
 SLACK = 0.25
+LONGEST_WAIT = 60.0
 
 
 class Watched(Protocol):
@@ -49,7 +50,7 @@ class Watchdog:
         """Watch something from now on; starts the thread if need be."""
         with self._changed:
             self._due[watched] = monotonic()
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = spawn(self._run, name=self._name)
             self._changed.notify_all()
 
@@ -77,7 +78,7 @@ class Watchdog:
                     self._thread = None
                     return
                 now = monotonic()
-                self._changed.wait(max(0.0, min(self._due.values()) - now))
+                self._changed.wait(max(0.0, min(LONGEST_WAIT, min(self._due.values()) - now)))
                 now = monotonic()
                 soon = now + SLACK
                 due = [watched for watched, when in self._due.items() if when <= soon]
@@ -90,7 +91,7 @@ class Watchdog:
             pause = watched.watch(now)
         except Exception:
             # A bug in one connection's bookkeeping must not leave the others unwatched.
-            logger.exception("looking at %r failed", watched)
+            log.exception("looking at %r failed", watched)
         with self._changed:
             if watched in self._due:
                 self._due[watched] = now + pause

@@ -57,7 +57,9 @@ class Waker:
 
     def __init__(self) -> None:
         self._pair: tuple[socket.socket, socket.socket] | None = None
-        self._lock = threading.Lock()  # guards _fd and _pair against a wake() during close()
+        # Guards _fd and _pair against a wake() during close(). Reentrant, like all locks that
+        # stop() takes: it may be called by a signal handler.
+        self._lock = threading.RLock()
         if hasattr(os, "eventfd"):
             self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         else:

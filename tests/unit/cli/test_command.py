@@ -73,6 +73,9 @@ def test_help_explains_with_examples_in_80_columns(
     assert "examples:" in out
     assert "wsresilient demo" in out if command != ["listen"] else "wsresilient listen wss" in out
     assert all(len(line) <= 80 for line in out.splitlines())
+    if command == ["listen"]:
+        bound = "(default 60, before a random factor of up to 1.5)"
+        assert bound in " ".join(out.split())
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,8 @@ import zlib
 
 import pytest
 
-from wsresilient.core.deflate import DeflateParameters, MessageInflater
 from wsresilient.core.control import ControlFrame
+from wsresilient.core.deflate import DeflateParameters, MessageInflater
 from wsresilient.core.frames import MAX_FRAGMENTS, FrameParser, Payload
 from wsresilient.errors import MessageTooBigError, ProtocolError
 

@@ -17,11 +17,6 @@ def test_counters_begin_at_nothing() -> None:
     assert (HandlerCounters().callback_errors, HandlerCounters().unrouted) == (0, 0)
 
 
-@pytest.mark.parametrize(("connects", "reconnects"), [(0, 0), (1, 0), (2, 1), (10, 9)])
-def test_the_first_connect_is_no_reconnect(connects: int, reconnects: int) -> None:
-    assert ConnectionCounters(connects=connects).reconnects == reconnects
-
-
 def sampled(rate: float, *, seconds: int, window: RateWindow | None = None) -> RateWindow:
     """Sample a counter that grows by ``rate`` a second, once a second."""
     window = window or RateWindow()

@@ -139,7 +139,7 @@ def test_a_message_that_cannot_be_decoded_costs_itself_only(
     assert got == [1, 2]
     (seen,) = told
     assert isinstance(seen, DecodeError)
-    assert isinstance(seen.__cause__, error)
+    assert seen.__cause__ is None  # which may hold the whole message
     for part in (error.__name__, "no number", "bad"):
         assert part in str(seen)
 
