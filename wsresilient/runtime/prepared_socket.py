@@ -163,10 +163,8 @@ class PreparedSocket:
                 f"{shorten(self._redact(extensions), 80)!r}",
                 status=head.status,
             )
-        try:
-            return negotiate(extensions)
-        except HandshakeError as error:
-            raise HandshakeError(self._redact(str(error)), status=head.status) from None
+        # Redacted before it is judged: what is wrong with it is told in its own words.
+        return negotiate(None if extensions is None else self._redact(extensions))
 
     def _receive(self, what: str) -> bytes:
         """Wait for bytes under the open deadline."""
