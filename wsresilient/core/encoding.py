@@ -1,13 +1,32 @@
-"""What send() takes, as bytes for a frame."""
+"""What send() takes, as bytes for a frame; and JSON that comes, as objects."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import ConfigurationError
 
-__all__ = ["encode_outgoing"]
+#: JSON text or bytes to an object; raises ValueError for what is no JSON.
+decode_json: Callable[[str | bytes], Any]
+try:  # the extra "speed"
+    import orjson
+except ModuleNotFoundError:
+    decode_json = json.loads
+else:
+    decode_json = orjson.loads
+
+__all__ = ["decode_json", "encode_json", "encode_outgoing"]
+
+
+def encode_json(value: Any) -> str:
+    """Write JSON without spaces.
+
+    :raises ValueError: NaN or infinity, which are no JSON (RFC 8259 section 6).
+    :raises TypeError: it holds something that JSON does not know.
+    """
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def encode_outgoing(data: Any) -> tuple[bytes, bool]:
@@ -23,8 +42,7 @@ def encode_outgoing(data: Any) -> tuple[bytes, bool]:
         return bytes(data), False
     if isinstance(data, (dict, list)):
         try:
-            # NaN and Infinity are no JSON (RFC 8259 section 6).
-            text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+            text = encode_json(data)
         except (TypeError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"the {type(data).__name__} is no JSON: {error}") from None
         return _utf8(text), True

@@ -1,0 +1,133 @@
+"""What a message of an exchange turns out to be: data, or one of its few kinds of control.
+
+A venue reads a decoded message into one of these values; the registry of subscriptions and the
+session act on them. They know no exchange.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = [
+    "Acknowledged",
+    "Answer",
+    "Data",
+    "Incoming",
+    "LoggedIn",
+    "LoginRefused",
+    "Notice",
+    "Pong",
+    "Refused",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """A message of a topic.
+
+    :ivar topic: as the wire names it; what was subscribed may be wider (``Venue.covers``).
+    :ivar channel: the topic without its symbol.
+    :ivar symbol: the venue's spelling, or None.
+    :ivar data: the payload without its envelope.
+    """
+
+    topic: str
+    channel: str | None
+    symbol: str | None
+    data: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A request, or some of its topics, was accepted.
+
+    :ivar request_id: as we sent it, or None where the venue does not echo it.
+    :ivar topics: which ones; empty: all of the request.
+    :ivar tag: where there is no id: the oldest request with this tag is meant
+        (``Venue.tag``, MEXC's method).
+    """
+
+    request_id: Hashable = None
+    topics: tuple[str, ...] = ()
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request, or some of its topics, was refused.
+
+    :ivar request_id: as we sent it, or None.
+    :ivar topics: which ones; empty: the venue does not say, so the request is split.
+    :ivar code: the venue's, or None.
+    :ivar text: what the venue says.
+    :ivar whole_request: whether the other topics of the request were refused along with it and
+        have to be asked for again.
+    :ivar temporary: whether the same request may succeed later (too many requests).
+    :ivar present: the refused topics are subscribed already, which is as good as accepted.
+    """
+
+    request_id: Hashable = None
+    topics: tuple[str, ...] = ()
+    code: int | str | None = None
+    text: str = ""
+    whole_request: bool = False
+    temporary: bool = False
+    present: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """The login was accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRefused:
+    """The login was refused.
+
+    :ivar code: the venue's, or None.
+    :ivar text: what the venue says.
+    :ivar final: whether the same credentials can never succeed.
+    :ivar retries: where not final: how often it may be tried again in a row; None: no limit.
+    :ivar clock: whether the venue says that our clock is wrong.
+    :ivar server_time: the venue's clock, seconds since the epoch, where it tells it.
+    """
+
+    code: int | str | None = None
+    text: str = ""
+    final: bool = True
+    retries: int | None = None
+    clock: bool = False
+    server_time: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """The answer to a heartbeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The venue tells something about the connection.
+
+    :ivar text: what.
+    :ivar reconnect: whether the connection should be replaced now: it is about to end, or its
+        session has.
+    """
+
+    text: str
+    reconnect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a request of the user's, or something that nobody asked for.
+
+    :ivar request_id: where it has one.
+    """
+
+    request_id: Hashable = None
+
+
+Incoming = Data | Acknowledged | Refused | LoggedIn | LoginRefused | Pong | Notice | Answer

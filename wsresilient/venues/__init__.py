@@ -1,0 +1,8 @@
+"""What is particular to each exchange: tables and pure functions, no thread, socket or clock."""
+
+from __future__ import annotations
+
+from ..core.credentials import Credentials
+from .base import Heartbeat, Limits, ListenKey, Rate, SequenceNumbers, Venue
+
+__all__ = ["Credentials", "Heartbeat", "Limits", "ListenKey", "Rate", "SequenceNumbers", "Venue"]

@@ -1,0 +1,371 @@
+"""What the library has to know of an exchange, and nothing else: tables and pure functions.
+
+A venue describes; it holds no state, reads no clock and knows no socket. One exchange is one
+module beside this one; ``custom.py`` makes a venue from a user's functions.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeVar
+
+from ..config import unknown_name
+from ..core.backoff import ReconnectPolicy
+from ..core.credentials import Credentials
+from ..core.encoding import decode_json
+from ..core.incoming import Answer, Incoming
+from ..errors import ConfigurationError
+from .dialect import RestDialect
+
+__all__ = [
+    "Heartbeat",
+    "Limits",
+    "ListenKey",
+    "Rate",
+    "SequenceNumbers",
+    "Venue",
+    "join_topic",
+    "split_topic",
+]
+
+VenueT = TypeVar("VenueT", bound="Venue")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many in so many seconds.
+
+    :ivar count: how many.
+    :ivar seconds: in which time.
+    """
+
+    count: int
+    seconds: float
+
+    @property
+    def per_second(self) -> float:
+        """How many a second on average."""
+        return self.count / self.seconds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What an exchange allows; None: it sets no such limit, or tells none.
+
+    :ivar topics_per_request: in one subscribe or unsubscribe request.
+    :ivar request_size: bytes of such a request.
+    :ivar topics_per_connection: topics on one connection.
+    :ivar topics_size: characters of all topics of one connection together (Bybit).
+    :ivar connections: connections of one address.
+    :ivar connects: new connections of one address.
+    :ivar messages: messages that we may send on one connection, pings included.
+    :ivar burst: how many of them at once; the rest is spaced evenly.
+    :ivar requests: subscribe, unsubscribe and login requests on one connection.
+    :ivar idle: seconds after which the exchange cuts a connection without a heartbeat.
+    :ivar max_age: seconds after which the exchange cuts every connection.
+    """
+
+    topics_per_request: int | None = None
+    request_size: int | None = None
+    topics_per_connection: int | None = None
+    topics_size: int | None = None
+    connections: int | None = None
+    connects: Rate | None = None
+    messages: Rate | None = None
+    burst: int = 1
+    requests: Rate | None = None
+    idle: float | None = None
+    max_age: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Heartbeat:
+    """What we send so that the exchange keeps the connection, beside protocol pings.
+
+    :ivar payload: the message, or a function of its number that makes it.
+    :ivar interval: seconds from one to the next.
+    :ivar timeout: seconds in which something, anything, must come after it.
+    :ivar when: "always", or "silent": only after ``interval`` seconds without a byte.
+    """
+
+    payload: str | Callable[[int], str]
+    interval: float
+    timeout: float = 10.0
+    when: str = "always"
+
+    def message(self, number: int) -> str:
+        """Make the message with this number."""
+        return self.payload(number) if callable(self.payload) else self.payload
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListenKey:
+    """A key, fetched over REST, that stands in the URL of a private stream (Binance futures).
+
+    :ivar path: POST makes it or makes it last longer, PUT makes it last longer.
+    :ivar header: carries the API key.
+    :ivar interval: seconds between two PUTs.
+    """
+
+    path: str
+    header: str
+    interval: float
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceNumbers:
+    """The numbers of a message within its stream.
+
+    :ivar key: of which stream: messages of one key follow each other.
+    :ivar first: the first number that the message covers.
+    :ivar last: the last one.
+    :ivar previous: the number that must have come before; None: ``first - 1``.
+    :ivar restart: the message begins a new count (a snapshot, a reset).
+    """
+
+    key: Hashable
+    first: int
+    last: int
+    previous: int | None = None
+    restart: bool = False
+
+
+class Venue:
+    """How one exchange speaks. Subclasses fill in what is theirs.
+
+    All methods are pure. ``message`` is always what :meth:`decode` returned.
+
+    :param url: one URL, or several in failover order, in place of the venue's own.
+    :param rest_url: base URL for REST in place of the venue's own.
+    :param heartbeat: in place of the venue's own.
+    :param limits: in place of the venue's own.
+    """
+
+    #: Its name, in lower case.
+    name: ClassVar[str] = "custom"
+    #: All channels that there are, for checks and error texts; empty: any is allowed. A channel
+    #: with a parameter in its name ends where the parameter begins ("kline_", "orderbook.").
+    channels: ClassVar[tuple[str, ...]] = ()
+    #: A piece of text that stands in every data message and in no control message; None: each
+    #: message has to be decoded to know. Only a short cut: without it nothing goes wrong.
+    data_mark: str | None = None
+    #: A piece of text that makes a message with the data mark a control message all the same.
+    control_mark: str | None = None
+    #: Whether subscriptions are acknowledged; without, a sent request counts as confirmed.
+    acknowledges: bool = True
+    #: Whether data of a topic confirms its subscription (MEXC: acknowledgements have no names).
+    data_confirms: bool = False
+    #: Settings of a connection (:class:`~wsresilient.config.ConnectionConfig`) that suit it.
+    settings: Mapping[str, Any] = MappingProxyType({})
+
+    def __init__(
+        self,
+        *,
+        url: str | Sequence[str] | None = None,
+        rest_url: str | None = None,
+        heartbeat: Heartbeat | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._url = url
+        self._rest_url = rest_url
+        if heartbeat is not None:
+            self.heartbeat = heartbeat
+        if limits is not None:
+            self.limits = limits
+
+    heartbeat: Heartbeat | None = None
+    limits: Limits = Limits()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    def replace(self: VenueT, **changes: Any) -> VenueT:
+        """Return a copy with another url, rest_url, heartbeat or limits.
+
+        :raises ConfigurationError: it is none of these.
+        """
+        fields = {
+            "url": "_url",
+            "rest_url": "_rest_url",
+            "heartbeat": "heartbeat",
+            "limits": "limits",
+        }
+        other = copy.copy(self)
+        for name, value in changes.items():
+            if name not in fields:
+                raise unknown_name("venue field", name, tuple(fields))
+            setattr(other, fields[name], value)
+        return other
+
+    def policy(self) -> ReconnectPolicy:
+        """Make the policy that suits the exchange."""
+        return ReconnectPolicy()
+
+    # Where.
+
+    def urls(self, *, group: str | None = None, listen_key: str | None = None) -> tuple[str, ...]:
+        """Give the URLs, in failover order; ``url=`` overrides them.
+
+        :param group: of :meth:`group_of`; None: no topic is wanted yet.
+        :param listen_key: where :meth:`listen_key` asks for one.
+        """
+        if self._url is None:
+            raise ConfigurationError(f"{self!r} has no URL; give url=")
+        return (self._url,) if isinstance(self._url, str) else tuple(self._url)
+
+    @property
+    def rest_url(self) -> str | None:
+        """Base URL for REST without a slash at the end, or None."""
+        return self._rest_url
+
+    @property
+    def rest(self) -> RestDialect | None:
+        """How its REST speaks, or None."""
+        return None
+
+    def url_topics(self, url: str) -> tuple[str, ...]:
+        """Give the topics that a URL subscribes by itself."""
+        return ()
+
+    # Topics.
+
+    def topic(self, channel: str, symbol: str | None = None, /, **parameters: Any) -> str:
+        """Build a topic, in the venue's own notation where it has one.
+
+        :raises ConfigurationError: there is no such channel, or the symbol is not one.
+        """
+        return join_topic(channel, symbol, parameters)
+
+    def checked(self, topic: Any) -> str:
+        """Check a topic that a user gave: a str, or the pair (channel, symbol).
+
+        :raises ConfigurationError: it is no topic; the text names the channels that exist.
+        """
+        if isinstance(topic, (tuple, list)) and len(topic) == 2:
+            return self.topic(*topic)
+        if not isinstance(topic, str) or not topic.strip():
+            raise ConfigurationError(
+                f"a topic is {topic!r:.60}; allowed: a str, or a pair (channel, symbol)"
+            )
+        return topic
+
+    def group_of(self, topic: str) -> str | None:
+        """Tell which kind of connection a topic needs (Binance futures' routes); None: any.
+
+        Topics of different groups cannot be on one connection.
+        """
+        return None
+
+    def covers(self, subscribed: str, received: Any) -> bool:
+        """Tell whether :class:`~wsresilient.core.incoming.Data` belongs to a wider subscription.
+
+        Asked only where its topic is not itself subscribed. "orders?instType=ANY" covers the
+        orders of each instrument.
+        """
+        return bool(subscribed == received.topic)
+
+    def is_implicit(self, topic: str) -> bool:
+        """Whether a topic comes by itself after the login: no request is sent for it."""
+        return False
+
+    # Requests. Each is one message to send.
+
+    def subscribe(self, topics: Sequence[str], request_id: int) -> str:
+        """Make the request for these topics."""
+        raise NotImplementedError(f"{type(self).__name__} has no subscribe()")
+
+    def unsubscribe(self, topics: Sequence[str], request_id: int) -> str:
+        """Make the request that ends these topics."""
+        raise NotImplementedError(f"{type(self).__name__} has no unsubscribe()")
+
+    def tag(self, topic: str, *, subscribing: bool) -> str | None:
+        """What an acknowledgement without an id names (MEXC: the method), or None."""
+        return None
+
+    # Login.
+
+    def needs_login(self, *, group: str | None = None) -> bool:
+        """Whether nothing works on this connection without credentials."""
+        return False
+
+    def login(self, credentials: Credentials, now: float) -> str | None:
+        """Make the login request; None: this venue has none.
+
+        :param now: wall clock, seconds since the epoch.
+        :raises ConfigurationError: a part of the credentials is missing.
+        """
+        return None
+
+    def listen_key(self, *, group: str | None = None) -> ListenKey | None:
+        """How a private stream gets the key in its URL, or None."""
+        return None
+
+    # Answers.
+
+    def decode(self, payload: str | bytes) -> Any:
+        """Decode a message.
+
+        :raises ValueError: it cannot be.
+        """
+        return decode_json(payload)
+
+    def read(self, message: Any) -> Incoming:
+        """Tell what a message is. Whatever comes, it does not raise: unknown is an Answer."""
+        del message
+        return Answer()
+
+    def with_id(self, request: dict[str, Any], request_id: int) -> tuple[dict[str, Any], Hashable]:
+        """Give a user's request an id, unless it has one; returns both.
+
+        :returns: the request and its id; the id is None where the venue has none.
+        """
+        del request_id
+        return request, None
+
+    def answer_id(self, message: Any) -> Hashable:
+        """Give the id that an answer carries, or None."""
+        del message
+        return None
+
+    # Data.
+
+    def identity(self, message: Any) -> Hashable | None:
+        """Name a :class:`~wsresilient.Message` so that the same one over two connections is known.
+
+        None: it has no name of its own.
+        """
+        del message
+        return None
+
+    def sequence(self, message: Any) -> SequenceNumbers | None:
+        """Give the numbers of a :class:`~wsresilient.Message` within its stream, or None."""
+        del message
+        return None
+
+
+def join_topic(channel: str, symbol: str | None, parameters: Mapping[str, Any]) -> str:
+    """Write a topic as "channel:symbol?name=value"; parameters in the order of their names.
+
+    >>> join_topic("tickers", "BTC-USDT", {})
+    'tickers:BTC-USDT'
+    >>> join_topic("orders", None, {"instType": "ANY"})
+    'orders?instType=ANY'
+    """
+    topic = channel if symbol is None else f"{channel}:{symbol}"
+    pairs = [f"{name}={parameters[name]}" for name in sorted(parameters)]
+    return f"{topic}?{'&'.join(pairs)}" if pairs else topic
+
+
+def split_topic(topic: str) -> tuple[str, str | None, dict[str, str]]:
+    """Take what :func:`join_topic` wrote apart: channel, symbol, parameters.
+
+    >>> split_topic("kline:BTC_USDT?interval=Min60")
+    ('kline', 'BTC_USDT', {'interval': 'Min60'})
+    """
+    head, _, query = topic.partition("?")
+    channel, colon, symbol = head.partition(":")
+    pairs = (pair.partition("=") for pair in query.split("&") if pair)
+    return channel, symbol if colon else None, {name: value for name, _, value in pairs}
