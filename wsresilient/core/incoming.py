@@ -66,6 +66,10 @@ class Refused:
         have to be asked for again.
     :ivar temporary: whether the same request may succeed later (too many requests).
     :ivar present: the refused topics are subscribed already, which is as good as accepted.
+    :ivar accepted: topics of the same request that this very answer accepts.
+    :ivar symbol: of the refused topic, where the venue names no more (MEXC).
+    :ivar channel: of the refused topic, where the venue names no more (OKX's connection count).
+        While a login is under way, a refusal that names nothing at all is the login's.
     """
 
     request_id: Hashable = None
@@ -75,6 +79,9 @@ class Refused:
     whole_request: bool = False
     temporary: bool = False
     present: bool = False
+    accepted: tuple[str, ...] = ()
+    symbol: str | None = None
+    channel: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

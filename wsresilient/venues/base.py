@@ -17,6 +17,7 @@ from ..core.backoff import ReconnectPolicy
 from ..core.credentials import Credentials
 from ..core.encoding import decode_json
 from ..core.incoming import Answer, Incoming
+from ..core.limits import Limits, Rate
 from ..errors import ConfigurationError
 from .dialect import RestDialect
 
@@ -32,53 +33,6 @@ __all__ = [
 ]
 
 VenueT = TypeVar("VenueT", bound="Venue")
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """So many in so many seconds.
-
-    :ivar count: how many.
-    :ivar seconds: in which time.
-    """
-
-    count: int
-    seconds: float
-
-    @property
-    def per_second(self) -> float:
-        """How many a second on average."""
-        return self.count / self.seconds
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
-    """What an exchange allows; None: it sets no such limit, or tells none.
-
-    :ivar topics_per_request: in one subscribe or unsubscribe request.
-    :ivar request_size: bytes of such a request.
-    :ivar topics_per_connection: topics on one connection.
-    :ivar topics_size: characters of all topics of one connection together (Bybit).
-    :ivar connections: connections of one address.
-    :ivar connects: new connections of one address.
-    :ivar messages: messages that we may send on one connection, pings included.
-    :ivar burst: how many of them at once; the rest is spaced evenly.
-    :ivar requests: subscribe, unsubscribe and login requests on one connection.
-    :ivar idle: seconds after which the exchange cuts a connection without a heartbeat.
-    :ivar max_age: seconds after which the exchange cuts every connection.
-    """
-
-    topics_per_request: int | None = None
-    request_size: int | None = None
-    topics_per_connection: int | None = None
-    topics_size: int | None = None
-    connections: int | None = None
-    connects: Rate | None = None
-    messages: Rate | None = None
-    burst: int = 1
-    requests: Rate | None = None
-    idle: float | None = None
-    max_age: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
