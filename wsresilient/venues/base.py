@@ -10,7 +10,7 @@ import copy
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from ..config import unknown_name
 from ..core.backoff import ReconnectPolicy
@@ -99,10 +99,10 @@ class Venue:
     """
 
     #: Its name, in lower case.
-    name: ClassVar[str] = "custom"
+    name: str = "custom"
     #: All channels that there are, for checks and error texts; empty: any is allowed. A channel
     #: with a parameter in its name ends where the parameter begins ("kline_", "orderbook.").
-    channels: ClassVar[tuple[str, ...]] = ()
+    channels: tuple[str, ...] = ()
     #: A piece of text that stands in every data message and in no control message; None: each
     #: message has to be decoded to know. Only a short cut: without it nothing goes wrong.
     data_mark: str | None = None
@@ -114,6 +114,8 @@ class Venue:
     data_confirms: bool = False
     #: Settings of a connection (:class:`~wsresilient.config.ConnectionConfig`) that suit it.
     settings: Mapping[str, Any] = MappingProxyType({})
+    #: Close codes with which it says that these credentials can never succeed again.
+    fatal_close_codes: frozenset[int] = frozenset()
 
     def __init__(
         self,
@@ -158,6 +160,14 @@ class Venue:
         """Make the policy that suits the exchange."""
         return ReconnectPolicy()
 
+    def settings_for(self, *, group: str | None = None) -> Mapping[str, Any]:
+        """Give the :attr:`settings` that suit a connection of this group of :meth:`group_of`.
+
+        A private stream may be silent for hours, a market never is.
+        """
+        del group
+        return self.settings
+
     # Where.
 
     def urls(self, *, group: str | None = None, listen_key: str | None = None) -> tuple[str, ...]:
@@ -189,8 +199,14 @@ class Venue:
     def topic(self, channel: str, symbol: str | None = None, /, **parameters: Any) -> str:
         """Build a topic, in the venue's own notation where it has one.
 
+        :param channel: its name; parameters may follow it: "kline?interval=Min60".
+        :param symbol: the venue's spelling; None: the channel has none.
+        :param parameters: the others; they win over those that stand in the channel.
         :raises ConfigurationError: there is no such channel, or the symbol is not one.
         """
+        if "?" in channel:
+            channel, inner, given = split_topic(channel)
+            return join_topic(channel, inner if symbol is None else symbol, given | parameters)
         return join_topic(channel, symbol, parameters)
 
     def checked(self, topic: Any) -> str:
@@ -199,7 +215,9 @@ class Venue:
         :raises ConfigurationError: it is no topic; the text names the channels that exist.
         """
         if isinstance(topic, (tuple, list)) and len(topic) == 2:
-            return self.topic(*topic)
+            channel, symbol = topic
+            if isinstance(channel, str) and (symbol is None or isinstance(symbol, str)):
+                return self.topic(channel, symbol)
         if not isinstance(topic, str) or not topic.strip():
             raise ConfigurationError(
                 f"a topic is {topic!r:.60}; allowed: a str, or a pair (channel, symbol)"
