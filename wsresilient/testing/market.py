@@ -8,78 +8,15 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Iterable
-from enum import Enum
-from typing import NamedTuple
 
 from wsresilient.errors import ConfigurationError
+from wsresilient.testing.events import Event, Kind, Quote, Ticker, Trade
 
 __all__ = ["Event", "Kind", "Market", "Quote", "Ticker", "Trade"]
 
 _FIRST_PRICES = {"BTC": 60_000.0, "ETH": 3_000.0, "BNB": 600.0, "SOL": 150.0, "XRP": 0.6}
 _STEP = 0.0002  # the largest move of one event, as a part of the price
 _HALF_SPREAD = 0.00005
-
-
-class Kind(Enum):
-    """What a stream is about."""
-
-    TRADE = "trade"
-    TICKER = "ticker"
-    QUOTE = "quote"
-
-
-class Trade(NamedTuple):
-    """One trade.
-
-    :ivar trade_id: one more than that of the symbol's trade before.
-    :ivar at: milliseconds since 1970.
-    """
-
-    symbol: str
-    trade_id: int
-    price: float
-    quantity: float
-    is_buyer_maker: bool
-    at: int
-
-
-class Ticker(NamedTuple):
-    """What happened to a symbol since the market was opened.
-
-    :ivar at: milliseconds since 1970.
-    """
-
-    symbol: str
-    first_price: float
-    last_price: float
-    high: float
-    low: float
-    volume: float
-    turnover: float
-    last_trade_id: int
-    trade_count: int
-    bid: float
-    ask: float
-    at: int
-
-
-class Quote(NamedTuple):
-    """The best prices of the order book.
-
-    :ivar update_id: larger than that of the symbol's quote before.
-    :ivar at: milliseconds since 1970.
-    """
-
-    symbol: str
-    update_id: int
-    bid: float
-    bid_size: float
-    ask: float
-    ask_size: float
-    at: int
-
-
-Event = Trade | Ticker | Quote
 
 
 class _Book:

@@ -62,7 +62,6 @@ class Peer(asyncio.Protocol):
 
     :ivar number: counted from 1.
     :ivar session: what the format remembers of it; None: before the handshake, or an echo.
-    :ivar topics: what it is subscribed to, in order.
     :ivar is_open: the handshake is done and no close frame went either way.
     :ivar was_opened: the handshake has been done.
     """
@@ -70,7 +69,6 @@ class Peer(asyncio.Protocol):
     def __init__(self, owner: PeerOwner, number: int) -> None:
         self.number = number
         self.session: Session | None = None
-        self.topics: dict[str, None] = {}
         self.is_open = False
         self.was_opened = False
         self._owner = owner
@@ -84,6 +82,11 @@ class Peer(asyncio.Protocol):
     def __repr__(self) -> str:
         state = "open" if self.is_open else self._protocol.state.name.lower()
         return f"<Peer {self.number} {state} topics={len(self.topics)}>"
+
+    @property
+    def topics(self) -> dict[str, None]:
+        """What it is subscribed to, in order."""
+        return {} if self.session is None else self.session.subscribed
 
     @property
     def close_code(self) -> int | None:

@@ -18,19 +18,25 @@ from collections.abc import Iterable
 from websockets.http11 import Request
 
 from wsresilient.runtime.clock import wall_clock
+from wsresilient.testing.events import Event
 from wsresilient.testing.feed import Feed
 from wsresilient.testing.formats.base import (
     Action,
+    Answer,
+    Close,
     ExchangeFormat,
+    Heartbeat,
     ListTopics,
+    Login,
     Refusal,
     Reply,
     Session,
+    Stream,
     Subscribe,
     Unsubscribe,
 )
+from wsresilient.testing.limits import Limit
 from wsresilient.testing.listener import HeldPort
-from wsresilient.testing.market import Event
 from wsresilient.testing.peer import Peer, text_frame
 from wsresilient.testing.records import Handshake, ReceivedRequest, ScriptedResponse
 
@@ -207,8 +213,11 @@ class ExchangeServer:
         if peer.session is None:
             return
         for action in self.venue.parse(payload, peer.session):
-            for answer in self._perform(peer, action):
-                peer.send(answer)
+            for answer in self._perform(peer, peer.session, action):
+                if isinstance(answer, Close):
+                    peer.close(answer.code, answer.reason)
+                else:
+                    peer.send(answer)
 
     def on_ping(self, peer: Peer) -> None:
         """Count a ping."""
@@ -224,48 +233,55 @@ class ExchangeServer:
 
     # Requests.
 
-    def _perform(self, peer: Peer, action: Action) -> list[str]:
+    def _perform(self, peer: Peer, session: Session, action: Action) -> list[Answer]:
         if isinstance(action, Reply):
             return [action.payload]
+        if isinstance(action, Heartbeat):
+            return [action.answer]
+        if isinstance(action, Close):
+            return [action]
+        if isinstance(action, Login):
+            return self.venue.login_answer(action, None, session)
         if isinstance(action, ListTopics):
-            return self.venue.listing(action, list(peer.topics))
+            return self.venue.listing(action, session)
         if isinstance(action, Unsubscribe):
             self._drop(peer, action.topics)
             for topic in action.topics:
                 if topic not in self.subscribers:
                     self.feed.remove(topic)
-            answers = self.venue.answer(action, action.topics, {})
+            answers = self.venue.answer(action, action.topics, {}, session)
         else:
-            answers = self._subscribe(peer, action)
+            answers = self._subscribe(peer, session, action)
         return [] if self._loses_ack(action.topics) else answers
 
-    def _subscribe(self, peer: Peer, action: Subscribe) -> list[str]:
+    def _subscribe(self, peer: Peer, session: Session, action: Subscribe) -> list[Answer]:
         refused = {
             topic: refusal
             for topic in action.topics
-            if (refusal := self._refusal(topic)) is not None
+            if (refusal := self._refusal(topic, session)) is not None
         }
         accepted = [topic for topic in action.topics if topic not in refused]
         if refused and self.venue.refuses_whole_requests:
             accepted = []
-        limit = self.venue.max_topics
+        limit = self.venue.limits.max_topics
         if limit is not None and len({*peer.topics, *accepted}) > limit:
-            return self.venue.too_many(action)
+            return self.venue.penalty(Limit.TOPICS, action, session)
         self._add(peer, accepted)
-        return self.venue.answer(action, accepted, refused)
+        return self.venue.answer(action, accepted, refused, session)
 
-    def _refusal(self, topic: str) -> Refusal | None:
+    def _refusal(self, topic: str, session: Session) -> Refusal | None:
         if topic in self.refusals:
             return self.refusals[topic]
-        return self.venue.refusal(topic) if self.venue.stream(topic) is None else None
+        stream = self.venue.stream(topic, session)
+        return stream if isinstance(stream, Refusal) else None
 
     def _loses_ack(self, topics: Iterable[str]) -> bool:
         return any(_take_one(self.acks_to_lose, topic) for topic in (None, *topics))
 
     def _add(self, peer: Peer, topics: Iterable[str]) -> None:
         for topic in topics:
-            stream = self.venue.stream(topic)
-            if stream is not None:
+            stream = self.venue.stream(topic, peer.session or Session(""))
+            if isinstance(stream, Stream):
                 peer.topics[topic] = None
                 self.subscribers.setdefault(topic, {})[peer] = None
                 self.feed.add(topic, stream)

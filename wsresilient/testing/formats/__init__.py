@@ -1,7 +1,9 @@
 """The venues that the fake exchange can speak like, by name.
 
 The list is all that is here: what a format is stands in ``base.py``, each venue in a module of its
-own.
+own. ``bybit.py`` has ``BybitFormat(market="linear", private=False)``, ``mexc.py`` ``MEXCFormat()``;
+``okx.py`` ``OKXFormat(channel_type="public")``, ``binance.py`` ``BinanceFormat()``,
+``binance_futures.py`` ``BinanceFuturesFormat()``.
 """
 
 from __future__ import annotations

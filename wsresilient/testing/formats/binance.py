@@ -13,17 +13,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from wsresilient.testing.events import Event, Kind, Quote, Ticker, Trade
 from wsresilient.testing.formats.base import (
     Action,
+    Answer,
+    ExchangeFormat,
     ListTopics,
     Refusal,
     Reply,
+    Request,
     Session,
     Stream,
     Subscribe,
     Unsubscribe,
 )
-from wsresilient.testing.market import Event, Kind, Quote, Ticker, Trade
+from wsresilient.testing.limits import Limit, VenueLimits
 
 __all__ = ["BinanceFormat"]
 
@@ -44,13 +48,14 @@ class _BadRequestError(Exception):
         self.code = code
 
 
-class BinanceFormat:
+class BinanceFormat(ExchangeFormat):
     """The market streams of Binance spot."""
 
     name = "binance"
     default_symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT")
-    max_topics: int | None = 1024
+    limits = VenueLimits(max_topics=1024)
     refuses_whole_requests = True
+    refuses_unknown_symbols = False
 
     def target(self, topics: Sequence[str]) -> str:
         """Give the path of the combined stream."""
@@ -70,11 +75,11 @@ class BinanceFormat:
             return Session(_COMBINED, self._known("/".join(values).split("/")))
         return None
 
-    def stream(self, topic: str) -> Stream | None:
+    def stream(self, topic: str, session: Session) -> Stream | Refusal:  # noqa: ARG002
         """Take ``<symbol>@trade``, ``@ticker`` and ``@bookTicker``, the symbol in lower case."""
         match = _TOPIC.fullmatch(topic)
         if match is None or match["kind"] not in _KINDS:
-            return None
+            return self.refusal(topic)
         symbol = match["symbol"]
         # In capitals it is no symbol at all, so it is acknowledged and stays silent.
         return Stream(symbol.upper() if symbol == symbol.lower() else "", _KINDS[match["kind"]])
@@ -102,19 +107,22 @@ class BinanceFormat:
         request: Subscribe | Unsubscribe,
         accepted: Sequence[str],  # noqa: ARG002 - an answer does not name them
         refused: Mapping[str, Refusal],
-    ) -> list[str]:
+        session: Session,  # noqa: ARG002
+    ) -> list[Answer]:
         """Acknowledge, or refuse with the first refusal, in the nested shape."""
         for refusal in refused.values():
             return [_nested_error(refusal, request.request_id)]
         return [_result(None, request.request_id)]
 
-    def too_many(self, request: Subscribe) -> list[str]:
+    def penalty(self, limit: Limit, request: Request | None, session: Session) -> list[Answer]:
         """Refuse in the nested shape."""
-        return [_nested_error(Refusal(4, "Too many subscriptions"), request.request_id)]
+        if limit is Limit.TOPICS and request is not None:
+            return [_nested_error(Refusal(4, "Too many subscriptions"), request.request_id)]
+        return super().penalty(limit, request, session)
 
-    def listing(self, request: ListTopics, topics: Sequence[str]) -> list[str]:
+    def listing(self, request: ListTopics, session: Session) -> list[Answer]:
         """List the streams."""
-        return [_result(list(topics), request.request_id)]
+        return [_result(list(session.subscribed), request.request_id)]
 
     def data(self, event: Event, topic: str, variant: str) -> str:
         """Make the payload, in its envelope for a combined stream."""
@@ -122,12 +130,16 @@ class BinanceFormat:
             payload = _trade(event)
         elif isinstance(event, Ticker):
             payload = _ticker(event)
-        else:
+        elif isinstance(event, Quote):
             payload = _book_ticker(event)
+        else:
+            raise TypeError(f"no stream of Binance spot tells of {type(event).__name__}")
         return payload if variant == _RAW else f'{{"stream":"{topic}","data":{payload}}}'
 
     def _known(self, names: Sequence[str]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(name for name in names if self.stream(name) is not None))
+        session = Session(_RAW)
+        known = (name for name in names if isinstance(self.stream(name, session), Stream))
+        return tuple(dict.fromkeys(known))
 
     def _action(self, message: Any, session: Session) -> Action:
         if not isinstance(message, dict):
