@@ -212,6 +212,7 @@ class ExchangeServer:
         self.requests.append(ReceivedRequest(time.monotonic(), peer.number, payload))
         if peer.session is None:
             return
+        peer.session.now = int(wall_clock() * 1000)
         for action in self.venue.parse(payload, peer.session):
             for answer in self._perform(peer, peer.session, action):
                 if isinstance(answer, Close):
@@ -261,7 +262,7 @@ class ExchangeServer:
             if (refusal := self._refusal(topic, session)) is not None
         }
         accepted = [topic for topic in action.topics if topic not in refused]
-        if refused and self.venue.refuses_whole_requests:
+        if refused and self.venue.refuses_whole(session):
             accepted = []
         limit = self.venue.limits.max_topics
         if limit is not None and len({*peer.topics, *accepted}) > limit:

@@ -52,6 +52,8 @@ class Session:
     :ivar subscribed: its topics, in the order in which they came (kept by the exchange).
     :ivar is_logged_in: whether a login was accepted, or a listen key is valid (kept by the
         exchange).
+    :ivar now: the exchange's clock when the client's latest message came, milliseconds since 1970
+        (kept by the exchange).
     """
 
     variant: str
@@ -62,6 +64,7 @@ class Session:
     connection: int = 0
     subscribed: dict[str, None] = field(default_factory=dict)
     is_logged_in: bool = False
+    now: int = 0
 
 
 @dataclass(frozen=True)
@@ -208,6 +211,11 @@ class ExchangeFormat:
 
     # Requests.
 
+    def refuses_whole(self, session: Session) -> bool:
+        """Whether one bad topic refuses all topics of its request on this connection."""
+        del session
+        return self.refuses_whole_requests
+
     def parse(self, payload: str | bytes, session: Session) -> list[Action]:
         """Understand what a client sent; what is wrong becomes a :class:`Reply`."""
         raise NotImplementedError
@@ -267,8 +275,12 @@ class ExchangeFormat:
         """Make the message of an event."""
         raise NotImplementedError
 
-    def receives(self, topic: str, session: Session) -> bool:
-        """Tell whether private data of a topic goes to this connection."""
+    def receives(self, topic: str, session: Session, data: object) -> bool:
+        """Tell whether private data of a topic goes to this connection.
+
+        :param data: as :meth:`private` will get it.
+        """
+        del data
         return session.is_logged_in and topic in session.subscribed
 
     def private(self, topic: str, data: object, session: Session, at: int) -> str:
