@@ -1,4 +1,4 @@
-"""How many messages are due, and of which topics: the timing of the fake exchange's data.
+"""When things happen: every topic has its turn, at a rate that may be changed at any time.
 
 Pure: the time comes in as an argument, what happens comes out. Who is subscribed, and how a message
 is spelled, is known elsewhere.
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wsresilient.errors import ConfigurationError
-from wsresilient.testing.formats.base import Stream
-from wsresilient.testing.market import Event, Market
+from wsresilient.testing.events import Event, Stream
+from wsresilient.testing.market import Follower, Market
 
 __all__ = ["Feed"]
 
@@ -25,13 +25,15 @@ class Feed:
     :param market: where the events come from.
     :param rate: events per second of all topics together.
     :ivar is_running: False stops the market: nothing happens, so nothing is missed either.
+    :ivar silenced: topics of which nothing is told, while their turns pass.
     """
 
     def __init__(self, market: Market, rate: float) -> None:
         self.market = market
         self.rate = rate
         self.is_running = True
-        self._streams: dict[str, Stream] = {}
+        self.silenced: set[str] = set()
+        self._followers: dict[str, Follower] = {}
         self._turns: list[str] = []
         self._next = 0
         self._last_at: float | None = None
@@ -59,14 +61,26 @@ class Feed:
 
     def add(self, topic: str, stream: Stream) -> None:
         """Let a topic take its turns, unless it does or its symbol does not exist."""
-        if stream.symbol in self.market and topic not in self._streams:
-            self._streams[topic] = stream
+        if stream.symbol in self.market and topic not in self._followers:
+            self._followers[topic] = self.market.follow(stream)
             self._turns.append(topic)
 
     def remove(self, topic: str) -> None:
         """Take a topic out, if it is there."""
-        if self._streams.pop(topic, None) is not None:
+        if self._followers.pop(topic, None) is not None:
             self._turns.remove(topic)
+
+    def tells(self, topic: str) -> bool:
+        """Whether a topic gets data now."""
+        return self.is_running and topic in self._followers and topic not in self.silenced
+
+    def snapshot(self, topic: str, at: int) -> Event:
+        """Give what a new subscriber of a topic gets first.
+
+        :param at: milliseconds since 1970.
+        :raises KeyError: the topic does not take turns.
+        """
+        return self._followers[topic].snapshot(at)
 
     def due(self, now: float) -> int:
         """Tell how many events have become due since the last call.
@@ -84,12 +98,12 @@ class Feed:
         return count
 
     def events(self, count: int, at: int) -> Iterator[tuple[str, Event]]:
-        """Let so many things happen, each topic in its turn.
+        """Let so many turns pass; what happens in them comes out.
 
         :param at: milliseconds since 1970.
         """
         for _ in range(count if self._turns else 0):
             topic = self._turns[self._next % len(self._turns)]
             self._next = (self._next + 1) % len(self._turns)
-            stream = self._streams[topic]
-            yield topic, self.market.next(stream.symbol, stream.kind, at)
+            if topic not in self.silenced:
+                yield topic, self._followers[topic].next(at)

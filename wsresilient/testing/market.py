@@ -10,115 +10,120 @@ import zlib
 from collections.abc import Iterable
 
 from wsresilient.errors import ConfigurationError
-from wsresilient.testing.events import Event, Kind, Quote, Ticker, Trade
+from wsresilient.testing.events import Depth, Event, Kind, Stream
+from wsresilient.testing.instrument import Instrument
 
-__all__ = ["Event", "Kind", "Market", "Quote", "Ticker", "Trade"]
+__all__ = ["Follower", "Market"]
 
 _FIRST_PRICES = {"BTC": 60_000.0, "ETH": 3_000.0, "BNB": 600.0, "SOL": 150.0, "XRP": 0.6}
-_STEP = 0.0002  # the largest move of one event, as a part of the price
-_HALF_SPREAD = 0.00005
-
-
-class _Book:
-    """Where one symbol stands."""
-
-    __slots__ = (
-        "first_price",
-        "high",
-        "low",
-        "price",
-        "trade_count",
-        "trade_id",
-        "turnover",
-        "update_id",
-        "volume",
-    )
-
-    def __init__(self, price: float) -> None:
-        self.price = self.first_price = self.high = self.low = price
-        self.trade_id = 1_000_000
-        self.update_id = 5_000_000
-        self.trade_count = 0
-        self.volume = 0.0
-        self.turnover = 0.0
+# So much lies between two neighbours of the ranking by turnover that no trading upsets it.
+_TURNOVER_STEP = 1e10
 
 
 class Market:
     """Prices of some symbols; not thread-safe.
 
-    :param symbols: the venue's spelling, without regard to case.
+    :param symbols: the venue's spelling, without regard to case. The first has the largest turnover
+        of 24 hours, the last the smallest.
     :param seed: the same seed gives the same events; None: each market is another.
     :raises ConfigurationError: there is no symbol.
     """
 
     def __init__(self, symbols: Iterable[str], *, seed: int | None = None) -> None:
         self._random = random.Random(seed)
-        self._books = {symbol.upper(): _Book(_first_price(symbol.upper())) for symbol in symbols}
-        if not self._books:
+        names = tuple(dict.fromkeys(symbol.upper() for symbol in symbols))
+        if not names:
             raise ConfigurationError("symbols must name at least one symbol, it is empty")
+        self._instruments = {
+            name: Instrument(name, _first_price(name), rank * _TURNOVER_STEP, self._random)
+            for name, rank in zip(names, range(len(names), 0, -1), strict=True)
+        }
 
     def __repr__(self) -> str:
-        return f"<Market {', '.join(self._books)}>"
+        shown = ", ".join(self.symbols[:5])
+        more = len(self._instruments) - 5
+        return f"<Market {shown}{f' and {more} more' if more > 0 else ''}>"
 
     def __contains__(self, symbol: object) -> bool:
-        return symbol in self._books
+        return symbol in self._instruments
 
     @property
     def symbols(self) -> tuple[str, ...]:
         """All symbols, in capitals."""
-        return tuple(self._books)
+        return tuple(self._instruments)
 
-    def next(self, symbol: str, kind: Kind, at: int) -> Event:
-        """Let something happen.
+    def instrument(self, symbol: str) -> Instrument | None:
+        """Give a symbol; None: there is none of that name."""
+        return self._instruments.get(symbol)
 
-        :param at: milliseconds since 1970.
+    def follow(self, stream: Stream) -> Follower:
+        """Begin to follow a stream from now on.
+
         :raises KeyError: there is no such symbol.
         """
-        book = self._books[symbol]
+        return Follower(self._instruments[stream.symbol], stream)
+
+
+class Follower:
+    """One topic's view of a symbol: it sees everything of its kind once and in order.
+
+    Several topics may be about the same trades or the same order book. What one of them let happen,
+    the others see too, each when its turn comes.
+    """
+
+    __slots__ = ("_instrument", "_last_id", "stream")
+
+    def __init__(self, instrument: Instrument, stream: Stream) -> None:
+        self.stream = stream
+        self._instrument = instrument
+        self._last_id = 0
+        if stream.kind is Kind.TRADE:
+            self._last_id = instrument.last_trade_id
+        elif stream.kind in (Kind.DEPTH, Kind.BOOK):
+            self._last_id = instrument.last_book_id
+
+    def __repr__(self) -> str:
+        return f"<Follower {self.stream.symbol} {self.stream.kind.value} last_id={self._last_id}>"
+
+    def next(self, at: int) -> Event:
+        """Tell what comes next; when everything has been told, something happens.
+
+        :param at: milliseconds since 1970.
+        """
+        instrument, kind = self._instrument, self.stream.kind
         if kind is Kind.TRADE:
-            return self._trade(symbol, book, at)
-        book.price = self._walk(book)
+            if self._last_id >= instrument.last_trade_id:
+                trade = instrument.trade(at)
+            else:
+                trade = instrument.trade_with(self._last_id + 1)
+            self._last_id = trade.trade_id
+            return trade
         if kind is Kind.TICKER:
-            return _ticker(symbol, book, at)
-        book.update_id += 1
-        bid, ask = book.price * (1 - _HALF_SPREAD), book.price * (1 + _HALF_SPREAD)
-        sizes = self._random.random(), self._random.random()
-        return Quote(symbol, book.update_id, bid, sizes[0] + 0.001, ask, sizes[1] + 0.001, at)
+            return instrument.ticker(at, moves=True)
+        if kind is Kind.QUOTE:
+            return instrument.quote(at)
+        if kind is Kind.KLINE:
+            return instrument.kline(self.stream.interval, at)
+        if kind is Kind.MARK:
+            return instrument.mark(at, moves=True)
+        return self._next_of_book(at)
 
-    def _trade(self, symbol: str, book: _Book, at: int) -> Trade:
-        chance = self._random.random()
-        price = book.price = self._walk(book)
-        quantity = 0.001 + chance * 0.5
-        book.trade_id += 1
-        book.trade_count += 1
-        book.volume += quantity
-        book.turnover += quantity * price
-        return Trade(symbol, book.trade_id, price, quantity, chance < 0.5, at)
+    def snapshot(self, at: int) -> Event:
+        """Give what a new subscriber gets first: what :meth:`next` then goes on from."""
+        if self.stream.kind is Kind.TICKER:
+            return self._instrument.ticker(at, is_snapshot=True)
+        return self._instrument.book(self.stream.levels, at, as_of=self._last_id)
 
-    def _walk(self, book: _Book) -> float:
-        price = book.price * (1 + (self._random.random() - 0.5) * 2 * _STEP)
-        if price > book.high:
-            book.high = price
-        elif price < book.low:
-            book.low = price
-        return price
-
-
-def _ticker(symbol: str, book: _Book, at: int) -> Ticker:
-    return Ticker(
-        symbol=symbol,
-        first_price=book.first_price,
-        last_price=book.price,
-        high=book.high,
-        low=book.low,
-        volume=book.volume,
-        turnover=book.turnover,
-        last_trade_id=book.trade_id,
-        trade_count=book.trade_count,
-        bid=book.price * (1 - _HALF_SPREAD),
-        ask=book.price * (1 + _HALF_SPREAD),
-        at=at,
-    )
+    def _next_of_book(self, at: int) -> Depth:
+        instrument = self._instrument
+        if self._last_id >= instrument.last_book_id:
+            instrument.move_book()
+        if self.stream.kind is Kind.BOOK:
+            depth = instrument.book(self.stream.levels, at)._replace(previous_id=self._last_id)
+        else:
+            depth = instrument.depth_since(self._last_id, at)
+        self._last_id = depth.last_id
+        return depth
 
 
 def _first_price(symbol: str) -> float:

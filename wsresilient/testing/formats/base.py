@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from wsresilient.core.credentials import Credentials
 from wsresilient.testing.events import SILENT, Event, Stream
 from wsresilient.testing.limits import Limit, VenueLimits
+from wsresilient.testing.rest_shapes.base import RestShape
 
 __all__ = [
     "SILENT",
@@ -295,4 +296,15 @@ class ExchangeFormat:
     def shutdown_notice(self, session: Session, at: int) -> str | None:
         """Announce that the connection will soon end; None: the venue does not, or not here."""
         del session, at
+        return None
+
+    def expiry_notice(self, listen_key: str, at: int) -> str | None:
+        """Tell a connection that its listen key has expired; None: the venue has no such keys."""
+        del listen_key, at
+        return None
+
+    # REST.
+
+    def rest_shape(self) -> RestShape | None:
+        """Give the shape of the venue's REST; None: it has none."""
         return None
