@@ -22,7 +22,7 @@
     │   └── AuthenticationError                 credentials refused, nothing left to try
     ├── SubscriptionError                       the server refused a topic
     │   └── SubscriptionLimitError              more topics than fit
-    └── VenueError                              an exchange answered with an error
+    └── VenueError                              an exchange answered with an error, or not
 
 Texts say type and cause, are never empty and carry no secret: whoever raises one has
 redacted it before. This module imports nothing of the library.
@@ -237,4 +237,22 @@ class SubscriptionLimitError(SubscriptionError):
 
 
 class VenueError(WSResilientError):
-    """An exchange answered with an error."""
+    """An exchange answered with an error, or gave no answer.
+
+    :ivar code: the exchange's, or None where it gave none.
+    :ivar status: HTTP status, or None where there was no answer.
+    :ivar retry_after: seconds before which the exchange wants no other request, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | str | None = None,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.retry_after = retry_after

@@ -101,6 +101,8 @@ def test_errors_say_more_than_their_text_where_there_is_more() -> None:
     assert (refused.topic, refused.code) == ("trades", 30001)
     handshake = HandshakeError("x", status=503, retry_after=2.0, body="later")
     assert (handshake.status, handshake.retry_after, handshake.body) == (503, 2.0, "later")
+    answered = VenueError("x", code=-1003, status=429, retry_after=7.0)
+    assert (answered.code, answered.status, answered.retry_after) == (-1003, 429, 7.0)
 
 
 def test_what_is_not_known_is_none_or_empty() -> None:
@@ -114,6 +116,8 @@ def test_what_is_not_known_is_none_or_empty() -> None:
     assert handshake.body == ""
     refused = SubscriptionLimitError("x")
     assert (refused.topic, refused.code) == (None, None)
+    unanswered = VenueError("x")
+    assert (unanswered.code, unanswered.status, unanswered.retry_after) == (None, None, None)
 
 
 def test_a_broken_protocol_has_the_code_that_it_is_closed_with() -> None:

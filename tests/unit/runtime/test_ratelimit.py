@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from tests.support import BOUND, Running
 from wsresilient import ConfigurationError, RateLimiter
-from wsresilient.runtime import ratelimit as module
 
 
 class Clock:
@@ -30,20 +29,18 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(module, "monotonic", made)
-    return made
+def clock() -> Clock:
+    return Clock()
 
 
 def limiter_on(clock: Clock, rate: float, **settings: Any) -> RateLimiter:
-    limiter = RateLimiter(rate, **settings)
+    limiter = RateLimiter(rate, clock=clock, **settings)
     limiter._pause = clock  # type: ignore[assignment]  # a wait moves the clock
     return limiter
 
 
 def test_a_burst_goes_at_once_and_then_one_in_each_interval(clock: Clock) -> None:
-    limiter = RateLimiter(10.0, burst=3)
+    limiter = RateLimiter(10.0, burst=3, clock=clock)
 
     assert [limiter.try_acquire() for _ in range(3)] == [0.0] * 3
     assert limiter.try_acquire() == pytest.approx(0.1)
@@ -58,7 +55,7 @@ def test_a_burst_goes_at_once_and_then_one_in_each_interval(clock: Clock) -> Non
 def test_without_a_burst_as_many_go_at_once_as_a_second_allows(
     rate: float, at_once: int, clock: Clock
 ) -> None:
-    limiter = RateLimiter(rate)
+    limiter = RateLimiter(rate, clock=clock)
 
     taken = [limiter.try_acquire() for _ in range(at_once + 1)]
 
@@ -67,7 +64,7 @@ def test_without_a_burst_as_many_go_at_once_as_a_second_allows(
 
 
 def test_a_long_pause_saves_up_no_more_than_a_burst(clock: Clock) -> None:
-    limiter = RateLimiter(10.0, burst=3)
+    limiter = RateLimiter(10.0, burst=3, clock=clock)
     clock.now += 3600.0
 
     assert [limiter.try_acquire() == 0.0 for _ in range(5)] == [True] * 3 + [False] * 2
@@ -122,17 +119,82 @@ def test_never_more_than_rate_and_burst_allow(
     rate: float, burst: float, pauses: list[float]
 ) -> None:
     clock = Clock()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "monotonic", clock)
-        limiter = RateLimiter(rate, burst=burst)
-        taken = 0
-        for pause in pauses:
-            clock.now += pause
-            while not limiter.try_acquire():
-                taken += 1
-            elapsed = clock.now - 1000.0
-            assert taken <= burst + rate * elapsed + 1e-6
-            assert taken >= min(burst, rate * elapsed) - 1.0
+    limiter = RateLimiter(rate, burst=burst, clock=clock)
+    taken = 0
+    for pause in pauses:
+        clock.now += pause
+        while not limiter.try_acquire():
+            taken += 1
+        elapsed = clock.now - 1000.0
+        assert taken <= burst + rate * elapsed + 1e-6
+        assert taken >= min(burst, rate * elapsed) - 1.0
+
+
+@given(
+    st.integers(1, 20),
+    st.lists(
+        st.one_of(st.just(0.0), st.floats(0.0, 0.01), st.floats(0.0, 3.0)), min_size=1, max_size=300
+    ),
+)
+def test_with_a_burst_of_one_no_second_ever_sees_more_than_the_rate(
+    rate: int, pauses: list[float]
+) -> None:
+    clock = Clock()
+    limiter = RateLimiter(float(rate), burst=1, clock=clock)
+    taken: list[float] = []
+    for pause in pauses:
+        clock.now += pause
+        wait = limiter.try_acquire()
+        if wait:  # just in time, as acquire() would
+            clock.now += wait
+            wait = limiter.try_acquire()
+        if not wait:
+            taken.append(clock.now)
+
+    # wherever the second begins: one more than the rate lasts longer than it
+    for first, beyond in zip(taken, taken[rate:], strict=False):
+        assert beyond - first >= 1.0 - 1e-9
+
+
+def test_a_burst_may_crowd_a_second_which_is_why_venues_get_one_of_one(clock: Clock) -> None:
+    limiter = RateLimiter(5.0, burst=5, clock=clock)
+    taken = 0
+    for _ in range(100):
+        taken += limiter.try_acquire() == 0.0
+        clock.now += 0.009
+
+    assert taken == 9
+
+
+def test_what_must_not_wait_is_let_through_and_the_others_make_up_for_it(clock: Clock) -> None:
+    limiter = RateLimiter(2.0, burst=1, clock=clock)
+    assert limiter.try_acquire() == 0.0
+
+    limiter.take()
+
+    assert limiter.try_acquire() == pytest.approx(1.0)
+    clock.now += 0.999
+    assert limiter.try_acquire() > 0.0
+    clock.now += 0.001
+    assert limiter.try_acquire() == pytest.approx(0.0, abs=1e-9)
+
+
+def test_what_is_there_is_taken_without_a_debt(clock: Clock) -> None:
+    limiter = RateLimiter(2.0, burst=3, clock=clock)
+
+    limiter.take()
+
+    assert [limiter.try_acquire() for _ in range(2)] == [0.0, 0.0]
+    assert limiter.try_acquire() == pytest.approx(0.5)
+
+
+@given(st.floats(0.01, 100.0), st.floats(1.0, 20.0), st.integers(0, 1000))
+def test_no_number_of_heartbeats_starves_the_others(rate: float, burst: float, beats: int) -> None:
+    limiter = RateLimiter(rate, burst=burst, clock=Clock())
+    for _ in range(beats):
+        limiter.take()
+
+    assert limiter.try_acquire() <= 1.0 + max(1.0, 1.0 / rate) + 1.0 / rate
 
 
 def test_connections_that_share_a_limiter_share_its_rate() -> None:
