@@ -161,6 +161,10 @@ class ConnectionConfig:
     :param stats_interval: a status log line and on_stats every so often. 0: never.
     :param min_uptime: connected for so long before the retry count starts again at 0.
     :param slow_handler_after: a handler call that lasts longer is reported.
+    :param ack_timeout: how long the answer to a login or a subscription may take.
+    :param ack_retries: how often an unanswered topic is asked for again.
+    :param first_data_timeout: a topic that is confirmed and brings nothing for so long is
+        reported. None: never.
     :raises ConfigurationError: a value is not allowed.
     """
 
@@ -184,6 +188,9 @@ class ConnectionConfig:
     stats_interval: float = _seconds(300.0)
     min_uptime: float = _seconds(5.0)
     slow_handler_after: float = _seconds(1.0, exclusive=True)
+    ack_timeout: float = _seconds(10.0, exclusive=True)
+    ack_retries: int = _integer(2, minimum=0)
+    first_data_timeout: float | None = _seconds(60.0, exclusive=True, optional=True)
 
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):

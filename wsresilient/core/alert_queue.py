@@ -48,14 +48,11 @@ class AlertQueue:
         return self._push_firing(alert) if alert.is_firing else self._push_resolved(alert)
 
     def _push_firing(self, alert: Alert) -> bool:
-        key = _key(alert)
-        mine = [one for one in self._waiting if _key(one) == key]
-        if alert.reminder:
-            on_its_way = [self._leaving] if self._leaving and _key(self._leaving) == key else []
-            if [*on_its_way, *mine][-1:] and [*on_its_way, *mine][-1].is_firing:
-                return True  # the receiver does not know of it yet: nothing to remind of
-        elif len(mine) >= 2 and mine[-2].is_firing:
-            self._drop(mine[-2:])  # an episode that nobody has seen
+        undelivered = self._undelivered(_key(alert))
+        if alert.reminder and undelivered and undelivered[-1].is_firing:
+            return True  # the receiver does not know of it yet: nothing to remind of
+        if not alert.reminder:
+            self._forget_unseen_episode(undelivered)
         if len(self) >= self._capacity:
             self.dropped += 1
             return False
@@ -64,20 +61,28 @@ class AlertQueue:
 
     def _push_resolved(self, alert: Alert) -> bool:
         key = _key(alert)
-        waiting = [one for one in self._waiting if _key(one) == key]
-        if waiting and waiting[-1].reminder and self._knows(key, waiting[:-1]):
-            self._drop([waiting.pop()])  # nothing to remind of any more
-        if self._knows(key, waiting):
+        undelivered = self._undelivered(key)
+        latest = undelivered[-1] if undelivered else None
+        reminds = latest is not None and latest.reminder and latest is not self._leaving
+        if reminds and self._will_know(key, undelivered[:-1]):
+            self._drop([undelivered.pop()])  # nothing to remind of any more
+        if self._will_know(key, undelivered):
             self._waiting.append(alert)
         return True  # else its firing was dropped or given up, and so it is no news
 
-    def _knows(self, key: Key, waiting: list[Alert]) -> bool:
-        """Whether the receiver believes in the alert once it has got these notices of it."""
-        if waiting:
-            return waiting[-1].is_firing
-        if self._leaving is not None and _key(self._leaving) == key:
-            return self._leaving.is_firing
-        return key in self._told
+    def _undelivered(self, key: Key) -> list[Alert]:
+        leaving = [] if self._leaving is None else [self._leaving]
+        return [alert for alert in (*leaving, *self._waiting) if _key(alert) == key]
+
+    def _will_know(self, key: Key, undelivered: list[Alert]) -> bool:
+        """Whether the receiver takes the alert for firing once it has got these notices."""
+        return undelivered[-1].is_firing if undelivered else key in self._told
+
+    def _forget_unseen_episode(self, undelivered: list[Alert]) -> None:
+        """Drop the last "firing" and "resolved" of an alert, if both are still here."""
+        episode = undelivered[-2:]
+        if len(episode) == 2 and episode[0].is_firing and episode[0] is not self._leaving:
+            self._drop(episode)
 
     def _drop(self, alerts: list[Alert]) -> None:
         unwanted = {id(alert) for alert in alerts}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..config import ConnectionConfig
 from ..errors import SendTimeoutError, StaleConnectionError
 from .failure import Failure, FailureKind, classify
+from .history import Totals
 
-__all__ = ["Vitals", "is_healthy", "quality_score", "verdict"]
+__all__ = ["Vitals", "is_healthy", "quality_score", "rate_stats", "verdict"]
 
 #: A healthy connection may be without a message for so long; beyond it the score falls.
 QUIET = 60.0
@@ -103,3 +106,21 @@ def quality_score(
     share = (errors + dropped) / max(1, messages + dropped)
     score -= min(30.0, 30.0 * share / 0.05)
     return max(1, round(score))
+
+
+def rate_stats(stats: Mapping[str, Any], before: Totals) -> int:
+    """Rate a connection by its stats and what has been counted since ``before``.
+
+    :param stats: with all keys but quality_score.
+    :param before: the counters of an hour ago, so that old sins are forgiven.
+    """
+    errors: int = stats["error_count"] + stats["callback_errors"]
+    return quality_score(
+        healthy=stats["is_healthy"],
+        last_message_age=stats["last_message_age"],
+        reconnects_per_hour=stats["reconnects_last_hour"],
+        errors=errors - before.errors - before.callback_errors,
+        messages=stats["message_count"] - before.messages,
+        dropped=stats["dropped_messages"] - before.dropped,
+        ping_rtt=stats["ping_rtt"],
+    )

@@ -50,7 +50,11 @@ class HeartbeatSchedule:
         return math.inf if self._unanswered is None else self._unanswered + self._timeout
 
     def sent(self, now: float) -> None:
-        """Note that one went out, or that it should have: a peer that takes nothing is dead too."""
+        """Note that one went out."""
         self._last = now
+        self.missed(now)
+
+    def missed(self, now: float) -> None:
+        """Note that one could not go out: a peer that takes nothing is dead after a while too."""
         if self._unanswered is None:
             self._unanswered = now

@@ -99,6 +99,7 @@ class LoginRefused:
     :ivar retries: where not final: how often it may be tried again in a row; None: no limit.
     :ivar clock: whether the venue says that our clock is wrong.
     :ivar server_time: the venue's clock, seconds since the epoch, where it tells it.
+    :ivar retry_after: seconds in which the venue will not let us in, where it says so.
     """
 
     code: int | str | None = None
@@ -107,6 +108,7 @@ class LoginRefused:
     retries: int | None = None
     clock: bool = False
     server_time: float | None = None
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

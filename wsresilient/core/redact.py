@@ -82,6 +82,10 @@ class Redactor:
     def __repr__(self) -> str:
         return f"<Redactor of {len(self._secrets)} strings>"
 
+    def with_secrets(self, secrets: Iterable[str]) -> Redactor:
+        """Return one that also hides these strings."""
+        return Redactor([*self._secrets, *secrets])
+
     def with_headers(self, headers: Mapping[str, str | None]) -> Redactor:
         """Return one that also hides the values of these headers that look sensitive."""
         secrets = list(self._secrets)

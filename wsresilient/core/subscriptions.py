@@ -123,7 +123,7 @@ class SubscriptionRegistry:
     @property
     def is_settled(self) -> bool:
         """Whether nothing is to be sent and nothing is unanswered."""
-        return not (self._to_subscribe or self._to_unsubscribe or self._pieces or self._pending)
+        return not (self._to_subscribe or self._to_unsubscribe or self._pending)
 
     def knows(self, request_id: Hashable) -> bool:
         """Tell whether a request with this id waits for its answer."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 from ..core.frames import Payload
 from ..errors import NotConnectedError
@@ -19,9 +19,13 @@ __all__ = ["Answers", "Waiter"]
 
 
 class Waiter:
-    """One who waits for an answer."""
+    """One who waits for an answer.
 
-    def __init__(self) -> None:
+    :ivar request_id: of the request, or None where the venue has no ids.
+    """
+
+    def __init__(self, request_id: Hashable = None) -> None:
+        self.request_id = request_id
         self._batches: queue.SimpleQueue[list[Payload] | None] = queue.SimpleQueue()
 
     def put(self, messages: list[Payload] | None) -> None:
@@ -55,10 +59,14 @@ class Answers:
     def __bool__(self) -> bool:
         return bool(self._waiters)
 
+    def expects(self, request_id: Hashable) -> bool:
+        """Tell whether somebody waits for an answer with this id."""
+        return any(waiter.request_id == request_id for waiter in self._waiters)
+
     @contextlib.contextmanager
-    def waiting(self) -> Iterator[Waiter]:
+    def waiting(self, request_id: Hashable = None) -> Iterator[Waiter]:
         """Be one of them for a while."""
-        waiter = Waiter()
+        waiter = Waiter(request_id)
         with self._lock:
             self._waiters = (*self._waiters, waiter)
         try:

@@ -9,26 +9,27 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from ..config import ConnectionConfig, check_callable, check_seconds, unknown_name
 from ..core.backoff import ReconnectPolicy
+from ..core.credentials import Credentials
 from ..core.encoding import encode_outgoing
 from ..core.events import Message
 from ..core.failure import Failure
 from ..core.frames import Payload
-from ..errors import (
-    ConfigurationError,
-    NotConnectedError,
-)
+from ..errors import ConfigurationError, NotConnectedError, SubscriptionError
+from ..venues.base import Venue
 from .clock import monotonic, wall_clock
 from .dispatcher import Dispatcher, default_dispatcher
 from .handlers import EVENTS
 from .lifecycle import ConnectionLifecycle
 from .options import ConnectionOptions
 from .registry import ConnectionRegistry, default_registry, register
+from .routing import Router
 from .sending import GateClosedError
+from .subscriber import Subscriber
 
 __all__ = ["ResilientWebSocket", "connect"]
 
@@ -60,7 +61,11 @@ class ResilientWebSocket(ConnectionLifecycle):
     :param proxy: URL of an HTTP or SOCKS proxy (extra ``proxy``); "direct" for none; None:
         what http_proxy, https_proxy, all_proxy and no_proxy say.
     :param ssl_context: None: the system's certificates, verified.
-    :param decoder: ``(payload) -> object`` for on_data and request().
+    :param venue: the exchange (:mod:`wsresilient.venues`): topics, login, heartbeat, settings
+        that suit it; ``url`` may be left out then.
+    :param auth: Credentials, or a callable returning them, asked at every login.
+    :param channels: what :meth:`add_pair` subscribes of a symbol.
+    :param decoder: ``(payload) -> object`` for on_data and request(); None: JSON for a venue.
     :param reconnect: when to try again; None: ``ReconnectPolicy()``.
     :param classify: ``(failure: Failure) -> Failure``, the last word on a failure.
     :param config: a :class:`~wsresilient.config.ConnectionConfig`; its fields may also be
@@ -87,8 +92,9 @@ class ResilientWebSocket(ConnectionLifecycle):
         subprotocols: Iterable[str] | None = None,
         proxy: str | None = None,
         ssl_context: Any = None,
-        venue: Any = None,
-        auth: Any = None,
+        venue: Venue | None = None,
+        auth: Credentials | Callable[[], Credentials] | None = None,
+        channels: Iterable[str] | None = None,
         decoder: Callable[[Payload], Any] | None = None,
         reconnect: ReconnectPolicy | None = None,
         classify: Callable[[Failure], Failure] | None = None,
@@ -97,7 +103,6 @@ class ResilientWebSocket(ConnectionLifecycle):
         monitor: Any = None,
         **settings: Any,
     ) -> None:
-        _refuse_unavailable(venue=venue, auth=auth)
         check_callable("decoder", decoder)
         options = ConnectionOptions.checked(
             url=url,
@@ -107,13 +112,17 @@ class ResilientWebSocket(ConnectionLifecycle):
             ssl_context=ssl_context,
             reconnect=reconnect,
             classify=classify,
+            venue=venue,
+            auth=auth,
         )
+        checked = _configured(config, settings, options.venue)
         super().__init__(
             name=_checked_name(name) or options.default_name(),
             options=options,
-            config=_configured(config, settings),
+            config=checked,
             decoder=decoder,
             dispatcher=_checked_dispatcher(dispatcher),
+            subscriber=_subscriber(options, checked, channels),
         )
         given = {
             "message": on_message,
@@ -147,7 +156,22 @@ class ResilientWebSocket(ConnectionLifecycle):
     @property
     def subscriptions(self) -> frozenset[str]:
         """The topics that are wanted; without a venue there are none."""
-        return frozenset()
+        return frozenset() if self._subscriber is None else self._subscriber.wanted
+
+    @property
+    def confirmed_subscriptions(self) -> frozenset[str]:
+        """The topics that the server has confirmed on the running connection."""
+        return frozenset() if self._subscriber is None else self._subscriber.confirmed
+
+    @property
+    def failed_subscriptions(self) -> dict[str, SubscriptionError]:
+        """The topics that the server has refused or not answered for, and why."""
+        return {} if self._subscriber is None else self._subscriber.failed
+
+    @property
+    def venue(self) -> Venue | None:
+        """The exchange, or None."""
+        return self._options.venue
 
     def is_fresh(self, topic: str | None = None, *, max_age: float) -> bool:
         """Tell whether data has come lately.
@@ -157,9 +181,12 @@ class ResilientWebSocket(ConnectionLifecycle):
         :raises ConfigurationError: a topic, where there is no venue.
         """
         check_seconds("max_age", max_age)
-        if topic is not None:
-            _refuse_topics(topic)
         age = self._status.last_message_age
+        if topic is not None:
+            subscriber, router = self._need_topics(topic)
+            (checked,) = subscriber.checked([topic])
+            router.is_freshness_wanted = True
+            age = router.age(checked)
         return age is not None and age <= max_age
 
     # Handlers.
@@ -182,8 +209,10 @@ class ResilientWebSocket(ConnectionLifecycle):
         return handler
 
     def _add_handler(self, event: str, handler: Callable[..., object]) -> None:
-        if event == "data" and self._decoder is None:
-            raise ConfigurationError("on_data needs decoder=, a function from payload to object")
+        if event == "data" and self._decoder is None and self._subscriber is None:
+            raise ConfigurationError(
+                "on_data needs venue=, or decoder=, a function from payload to object"
+            )
         self._handlers.add(event, handler)
         life = self._life
         if life is not None and event in ("message", "data"):
@@ -239,7 +268,8 @@ class ResilientWebSocket(ConnectionLifecycle):
     def _send_now(self, payload: bytes, *, text: bool, timeout: float) -> None:
         life = self._life
         attempt = life.attempt if life is not None else None
-        if attempt is None or not attempt.is_open:
+        # An open gate is not enough: a login may be under way.
+        if attempt is None or not attempt.is_open or not self.is_connected:
             raise GateClosedError(self._why_not_connected())
         self._outgoing.send(attempt, payload, text=text, timeout=timeout)
 
@@ -269,33 +299,62 @@ class ResilientWebSocket(ConnectionLifecycle):
 
         :param payload: as for :meth:`send`.
         :param timeout: seconds for all of it.
-        :param match: tells whether a message is the answer; runs on the calling thread.
+        :param match: tells whether a message is the answer; runs on the calling thread. None: the
+            venue's rule, which compares ids; an id that is missing in the payload is added.
         :returns: the decoded answer.
         :raises TimeoutError: no answer came in time.
         :raises NotConnectedError: not connected, or the link dropped meanwhile.
         """
         check_seconds("timeout", timeout, exclusive=True)
         check_callable("match", match)
+        request_id: Hashable = None
         if match is None:
-            raise ConfigurationError("request() needs match=, which tells the answer")
+            payload, request_id = self._with_id(payload)
         life = self._life
         if life is None:
             raise NotConnectedError(f"{self._name} is {self._status.state}; call start()")
         deadline = monotonic() + timeout
-        with life.delivery.answers.waiting() as waiter:
+        with life.delivery.answers.waiting(request_id) as waiter:
             self.send(payload, timeout=timeout)
             for answer in waiter.payloads(deadline):
                 data = life.delivery.decode(answer)
-                message = Message(
-                    data=data,
-                    received_at=wall_clock(),
-                    connection=self._name,
-                    generation=self.generation,
-                    raw=data,
-                )
-                if match(message):
+                if match is None:
+                    if self._venue_answers(data) == request_id:
+                        return data
+                elif match(self._answer_message(data)):
                     return data
         raise AssertionError("a waiter ends with an answer or an exception")
+
+    def _answer_message(self, data: Any) -> Message:
+        return Message(
+            data=data,
+            received_at=wall_clock(),
+            connection=self._name,
+            generation=self.generation,
+            raw=data,
+        )
+
+    def _with_id(self, payload: Any) -> tuple[Any, Hashable]:
+        """Give a request the id by which the venue will answer it."""
+        venue = self._options.venue
+        if venue is None or self._subscriber is None:
+            raise ConfigurationError("request() needs match=, which tells the answer, or a venue")
+        if not isinstance(payload, dict):
+            raise ConfigurationError(
+                f"request() without match= takes a dict, not a {type(payload).__name__}"
+            )
+        with self._subscriber.registry() as registry:
+            number = registry.next_id()
+        payload, request_id = venue.with_id(dict(payload), number)
+        if request_id is None:
+            raise ConfigurationError(
+                f"{venue!r} answers without ids; request() needs match=, which tells the answer"
+            )
+        return payload, request_id
+
+    def _venue_answers(self, data: Any) -> Hashable:
+        venue = self._options.venue
+        return None if venue is None else venue.answer_id(data)
 
     # Pulling.
 
@@ -332,42 +391,73 @@ class ResilientWebSocket(ConnectionLifecycle):
             except NotConnectedError:
                 return
 
-    # Subscriptions belong to a venue.
+    # Subscriptions.
+
+    def _need_topics(self, *wanted: object) -> tuple[Subscriber, Router]:
+        if self._subscriber is None or self._router is None:
+            raise ConfigurationError(
+                f"{wanted!r:.80}: topics belong to a venue, and this connection has none; "
+                "give venue="
+            )
+        return self._subscriber, self._router
+
+    def _topics_changed(self, group_changed: bool) -> None:
+        life = self._life
+        if life is None:
+            return
+        if group_changed:
+            life.request_reconnect("the topics are on another route of the exchange")
+        life.wake()
 
     def subscribe(self, *topics: Any, handler: Callable[[Message], object] | None = None) -> None:
-        """Subscribe topics of a venue.
+        """Want these topics too: now, or as soon as there is a connection. Idempotent.
 
-        :raises ConfigurationError: there is no venue.
+        It returns at once; the server's answer shows in :attr:`confirmed_subscriptions` or
+        :attr:`failed_subscriptions`.
+
+        :param topics: in the venue's notation, or pairs ``(channel, symbol)``.
+        :param handler: ``(message: Message)`` for just these topics, beside on_data.
+        :raises ConfigurationError: there is no venue, or one is no topic of it.
+        :raises SubscriptionLimitError: not all of them fit; nothing has changed.
         """
-        _refuse_topics(*topics, handler)
+        subscriber, _ = self._need_topics(*topics, handler)
+        self._topics_changed(subscriber.subscribe(topics, handler))
 
     def unsubscribe(self, *topics: Any) -> None:
-        """Unsubscribe topics of a venue.
+        """Want these topics no more; their handlers go with them. Idempotent.
 
-        :raises ConfigurationError: there is no venue.
+        :param topics: as for :meth:`subscribe`.
+        :raises ConfigurationError: there is no venue, or one is no topic of it.
         """
-        _refuse_topics(*topics)
+        subscriber, _ = self._need_topics(*topics)
+        self._topics_changed(subscriber.unsubscribe(topics))
 
     def set_subscriptions(self, topics: Iterable[Any]) -> None:
-        """Make these the topics that are wanted.
+        """Make these the topics that are wanted; only the difference goes out.
 
-        :raises ConfigurationError: there is no venue.
+        :param topics: as for :meth:`subscribe`.
+        :raises ConfigurationError: there is no venue, or one is no topic of it.
+        :raises SubscriptionLimitError: not all of them fit; nothing has changed.
         """
-        _refuse_topics(topics)
+        subscriber, _ = self._need_topics(topics)
+        self._topics_changed(subscriber.replace(topics))
 
     def add_pair(self, symbol: str) -> None:
         """Subscribe the configured channels of a symbol.
 
-        :raises ConfigurationError: there is no venue.
+        :raises ConfigurationError: there is no venue, there are no ``channels``, or the symbol
+            is none.
         """
-        _refuse_topics(symbol)
+        subscriber, _ = self._need_topics(symbol)
+        self.subscribe(*subscriber.pair_topics(symbol))
 
     def remove_pair(self, symbol: str) -> None:
         """Unsubscribe the configured channels of a symbol.
 
-        :raises ConfigurationError: there is no venue.
+        :raises ConfigurationError: as :meth:`add_pair`.
         """
-        _refuse_topics(symbol)
+        subscriber, _ = self._need_topics(symbol)
+        self.unsubscribe(*subscriber.pair_topics(symbol))
 
 
 POLICY_NAMES = frozenset(field.name for field in dataclasses.fields(ReconnectPolicy) if field.init)
@@ -378,16 +468,36 @@ ARGUMENTS = tuple(
 )
 
 
-def connect(url: URL, **settings: Any) -> ResilientWebSocket:
+def connect(url: URL | None = None, **settings: Any) -> ResilientWebSocket:
     """Make a :class:`ResilientWebSocket` and start it.
 
-    :param url: see there, like all other arguments.
+    :param url: see there, like all other arguments; None: the venue's.
     :returns: the started connection; it may not be connected yet.
     """
     return ResilientWebSocket(url, **settings).start()
 
 
-def _configured(config: ConnectionConfig | None, settings: dict[str, Any]) -> ConnectionConfig:
+def _subscriber(
+    options: ConnectionOptions, config: ConnectionConfig, channels: object
+) -> Subscriber | None:
+    """Make what holds the topics, where there is a venue."""
+    if options.venue is None:
+        if channels is not None:
+            raise ConfigurationError("channels= needs venue=, which knows them")
+        return None
+    if isinstance(channels, str) or (channels is not None and not isinstance(channels, Iterable)):
+        raise ConfigurationError(f"channels is {channels!r:.60}; allowed: a list of names, or None")
+    venue = options.venue
+    url_topics = () if callable(options.url) else venue.url_topics(venue.urls()[0])
+    subscriber = Subscriber(venue, config, channels=channels or (), url_topics=url_topics)
+    if options.auth is not None and venue.private_topics:
+        subscriber.subscribe(venue.private_topics)
+    return subscriber
+
+
+def _configured(
+    config: ConnectionConfig | None, settings: dict[str, Any], venue: Venue | None
+) -> ConnectionConfig:
     if config is not None and not isinstance(config, ConnectionConfig):
         raise ConfigurationError(f"config is {config!r:.60}; allowed: a ConnectionConfig, or None")
     for name in settings:
@@ -397,6 +507,8 @@ def _configured(config: ConnectionConfig | None, settings: dict[str, Any]) -> Co
             )
         if name not in ConnectionConfig.names():
             raise unknown_name("argument", name, (*ConnectionConfig.names(), *ARGUMENTS))
+    if config is None and venue is not None:
+        settings = {**venue.settings, **settings}
     merged = (config or ConnectionConfig()).replace(**settings)
     if merged.rotation == "make_before_break":
         _refuse_unavailable(**{"rotation='make_before_break'": True})
@@ -430,9 +542,3 @@ def _refuse_unavailable(**arguments: object) -> None:
     for name, value in arguments.items():
         if value is not None:
             raise ConfigurationError(f"{name} is not available in this version; leave it out")
-
-
-def _refuse_topics(*wanted: object) -> NoReturn:
-    raise ConfigurationError(
-        f"{wanted!r:.80}: topics belong to a venue, and this connection has none"
-    )

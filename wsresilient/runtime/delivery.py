@@ -24,6 +24,7 @@ from .handlers import HandlerSet
 from .inbox import Inbox
 from .lanes import Batch, Entry, Event, Lane
 from .logs import Log
+from .routing import Router
 
 __all__ = ["DecodeError", "Decoder", "Delivery"]
 
@@ -48,6 +49,7 @@ class Delivery:
     :param handlers: who is called.
     :param dispatcher: serves the lane.
     :param decoder: turns a payload into what on_data gets, or None.
+    :param router: gives messages their topics, or None: there is no venue.
     """
 
     def __init__(
@@ -57,11 +59,13 @@ class Delivery:
         handlers: HandlerSet,
         dispatcher: Dispatcher,
         decoder: Decoder | None,
+        router: Router | None = None,
     ) -> None:
         self._name = name
         self._handlers = handlers
         self._dispatcher = dispatcher
         self._decoder = decoder
+        self._router = router
         self._inline = config.dispatch == "inline"
         self._drops_old = config.overflow in ("drop_oldest", "keep_latest")
         self._overflow = config.overflow
@@ -74,6 +78,8 @@ class Delivery:
         self.answers = Answers()
         #: Makes the reader's thread look around, so that it runs what is inline.
         self.wake: Callable[[], None] = _nobody_to_wake
+        #: Is given each gap at once, on any thread, for the history.
+        self.note_gap: Callable[[Gap], None] = _keep_nothing
         self._overflow_since: float | None = None
         self._discarding = False
         self._under_way: list[Any] = []
@@ -86,6 +92,7 @@ class Delivery:
             overflow=config.overflow,
             serve=self._serve,
             on_overflow=self._overflowed,
+            key_of=None if self._router is None else self._router.topic_of,
         )
 
     # What is seen from outside.
@@ -176,13 +183,16 @@ class Delivery:
 
     # From the reader.
 
+    def offer(self, messages: list[Payload]) -> None:
+        """Let those who wait for an answer look at a read; it takes none away."""
+        if self.answers:
+            self.answers.offer(messages)
+
     def deliver(self, messages: list[Payload], size: int, generation: int) -> None:
         """Deliver the messages of one read.
 
         :param size: their bytes.
         """
-        if self.answers:
-            self.answers.offer(messages)
         batch = Batch(messages, size, generation, wall_clock())
         if not self._is_pulled():
             self.move_inbox()
@@ -191,8 +201,8 @@ class Delivery:
             self.inbox.put(batch)
 
     def _is_pulled(self) -> bool:
-        has = self._handlers.has
-        return not (has("message") or has("data"))
+        has, router = self._handlers.has, self._router
+        return not (has("message") or has("data") or (router is not None and router.has_handlers))
 
     def _put(self, batch: Batch) -> None:
         if self._inline:
@@ -206,6 +216,11 @@ class Delivery:
         """Call the handlers of an event in its true place between the messages."""
         if self._handlers.has(event):
             self.emit_call(lambda: self._handlers.call(event, *args))
+
+    def emit_gap(self, gap: Gap) -> None:
+        """Note a gap at once, and tell of it in its true place between the messages."""
+        self.note_gap(gap)
+        self.emit("gap", gap)
 
     def emit_control(self, event: str, payload: bytes) -> None:
         """Tell of a ping or pong; a peer that sends too many of them is not told in full."""
@@ -250,14 +265,37 @@ class Delivery:
     def _serve_batch(self, batch: Batch) -> None:
         if self._handlers.has("message"):
             self._hand_over("message", batch.messages)
-        if self._handlers.has("data") and not self._discarding:
+        if self._discarding:
+            return
+        if self._router is not None:
+            if self._router.is_needed:
+                self._route(batch, self._router)
+        elif self._handlers.has("data"):
             self._hand_over("data", self._decoded(batch))
 
-    def _hand_over(self, event: str, items: list[Any]) -> None:
+    def _route(self, batch: Batch, router: Router) -> None:
+        messages = self._decoded(batch)
+        router.note(messages)
+        routed, unrouted = router.split(messages)
+        if unrouted:
+            self._handlers.counters.unrouted += len(unrouted)
+            self._hand_over("unrouted", unrouted)
+        topics = list(routed) if router.has_handlers else []  # discard() empties the other list
+        self._hand_over("data", routed)
+        if topics and not self._discarding:
+            self._hand_over("data", topics, router.hand_to_topics)
+
+    def _hand_over(
+        self, event: str, items: list[Any], handler: Callable[[Any], object] | None = None
+    ) -> None:
+        """Give items to one handler, or to those of the event."""
         self._under_way = items
         if self._discarding:  # looked at after the line before, as discard() does it in reverse
             items.clear()
-        self._handlers.deliver(event, items)
+        if handler is None:
+            self._handlers.deliver(event, items)
+        else:
+            self._handlers.run(event, handler, items)
 
     def _decoded(self, batch: Batch) -> list[Message]:
         with self._handlers.calling("decoder"):  # so that stop() inside of it knows where it is
@@ -265,23 +303,24 @@ class Delivery:
 
     def _decode_all(self, batch: Batch) -> list[Message]:
         decoded: list[Message] = []
-        assert self._decoder is not None, "on_data without a decoder is refused"
+        message = self._plain_message if self._router is None else self._router.message
         for payload in batch.messages:
             try:
-                data = self._decoder(payload)
+                decoded.append(message(payload, batch))
             except BaseException as error:  # a user's function may raise anything
                 self._handlers.fail(self._decode_error(payload, error))
-                continue
-            decoded.append(
-                Message(
-                    data=data,
-                    received_at=batch.received_at,
-                    connection=self._name,
-                    generation=batch.generation,
-                    raw=data,
-                )
-            )
         return decoded
+
+    def _plain_message(self, payload: Payload, batch: Batch) -> Message:
+        assert self._decoder is not None, "on_data without a decoder is refused"
+        data = self._decoder(payload)
+        return Message(
+            data=data,
+            received_at=batch.received_at,
+            connection=self._name,
+            generation=batch.generation,
+            raw=data,
+        )
 
     def _decode_error(self, payload: Payload, error: BaseException) -> DecodeError:
         # The decoder's exception is not chained: it may hold the whole message.
@@ -304,16 +343,15 @@ class Delivery:
 
         def tell() -> None:
             self._overflow_since = None
-            self._handlers.call(
-                "gap",
-                Gap(
-                    connection=self._name,
-                    topics=(),
-                    reason="overflow",
-                    started_at=now,
-                    ended_at=wall_clock(),
-                ),
+            gap = Gap(
+                connection=self._name,
+                topics=(),
+                reason="overflow",
+                started_at=now,
+                ended_at=wall_clock(),
             )
+            self.note_gap(gap)
+            self._handlers.call("gap", gap)
 
         self._lane.put_event(tell, before_messages=self._drops_old)
 
@@ -324,6 +362,10 @@ class Delivery:
             return decoder(payload)
         except ValueError:
             return payload
+
+
+def _keep_nothing(_gap: Gap) -> None:
+    """There is no history."""
 
 
 def _nobody_to_wake() -> None:

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 from ..config import check_callable, unknown_name
 from ..core.metrics import HandlerCounters
-from ..core.redact import Redactor
-from ..errors import ConfigurationError, as_exception
+from ..core.redact import Redactor, shorten
+from ..errors import ConfigurationError, as_exception, describe
 from .clock import monotonic
 from .logs import Log
 
@@ -46,6 +46,10 @@ EVENTS = (
 
 #: Tracebacks logged a minute; beyond it handler errors are only counted.
 TRACEBACKS_PER_MINUTE = 5
+#: Seconds between two errors whose texts are kept.
+NOTE_EVERY = 1.0
+#: Places of a slow call's stack that are told at either end.
+MOST_PLACES = 3
 
 
 class SlowCall(NamedTuple):
@@ -54,11 +58,22 @@ class SlowCall(NamedTuple):
     :ivar event: what it was called for.
     :ivar where: "function (file:line)" where it stands, and the handler's own line.
     :ivar seconds: how long it has lasted at least.
+    :ivar stack: "function (file:line)" from the handler inwards, shortened.
     """
 
     event: str
     where: str
     seconds: float
+    stack: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "event": self.event,
+            "where": self.where,
+            "seconds": round(self.seconds, 3),
+            "stack": list(self.stack),
+        }
 
 
 class _Progress:
@@ -123,6 +138,9 @@ class HandlerSet:
         self._running: dict[int, _Progress] = {}
         self._tracebacks_from = 0.0
         self._tracebacks = 0
+        #: Is given the text of an error of a handler, once a second at most.
+        self.note_error: Callable[[str], object] = _keep_nothing
+        self._noted_at = -NOTE_EVERY
 
     def add(self, event: str, handler: Handler, *, argument: str | None = None) -> None:
         """Add a handler.
@@ -166,9 +184,13 @@ class HandlerSet:
         Emptying the list ends it behind the call that is running.
         """
         handlers = self._handlers[event]
-        if not handlers:
-            return
-        handler = handlers[0] if len(handlers) == 1 else self._fan(event, handlers)
+        if len(handlers) == 1:
+            self.run(event, handlers[0], items)
+        elif handlers:
+            self.run(event, lambda item: self.call_each(event, handlers, item), items)
+
+    def run(self, event: str, handler: Handler, items: list[Any]) -> None:
+        """Give each item of a list to one handler; see :meth:`deliver`."""
         pending = iter(items)
         progress, outer = self._enter()
         try:
@@ -211,17 +233,13 @@ class HandlerSet:
         finally:
             self._leave(progress, outer)
 
-    def _fan(self, event: str, handlers: tuple[Handler, ...]) -> Handler:
-        """Make one function that calls several, each isolated."""
-
-        def call_all(item: object) -> None:
-            for handler in handlers:
-                try:
-                    handler(item)
-                except BaseException as error:
-                    self._failed(event, handler, error)
-
-        return call_all
+    def call_each(self, event: str, handlers: tuple[Handler, ...], item: object) -> None:
+        """Give one item to several handlers, each isolated."""
+        for handler in handlers:
+            try:
+                handler(item)
+            except BaseException as error:
+                self._failed(event, handler, error)
 
     @property
     def any_running(self) -> bool:
@@ -235,13 +253,21 @@ class HandlerSet:
     def fail(self, error: Exception) -> None:
         """Count and tell an error that is a message's fault rather than a handler's."""
         self.counters.callback_errors += 1
+        self._note(error, "")
         self.call("error", error)
 
     def _failed(self, event: str, handler: Handler, error: BaseException) -> None:
         self.counters.callback_errors += 1
         self._log(event, handler, error)
+        self._note(error, f"{_name_of(handler)}, for {event!r}: ")
         if event != "error":
             self.call("error", as_exception(error, "a handler"))
+
+    def _note(self, error: BaseException, what: str) -> None:
+        now = monotonic()
+        if now - self._noted_at >= NOTE_EVERY:
+            self._noted_at = now
+            self.note_error(shorten(f"{what}{self.redact(describe(error))}"))
 
     def _log(self, event: str, handler: Handler, error: BaseException) -> None:
         now = monotonic()
@@ -286,14 +312,32 @@ class HandlerSet:
         for progress in list(self._running.values()):
             key, watched = progress.key(), progress.watched
             if key != watched.key:
-                watched.key, watched.reported = key, False
+                watched.reported = False
                 # Without a batch the start of the call itself is known.
                 watched.since = key[0] if key[1] < 0 else now
+                watched.key = key  # last: slow_call() on another thread looks at it first
             lasted = now - watched.since
             if lasted >= limit and not watched.reported:
                 watched.reported = True
-                return SlowCall(progress.event, _where_it_stands(progress.thread_id), lasted)
+                return _slow_call(progress, lasted)
         return None
+
+    # From any thread.
+
+    def slow_call(self, limit: float, now: float) -> SlowCall | None:
+        """Tell of a handler call that lasts longer than ``limit`` seconds, as long as it does.
+
+        Calls of messages are known to the second look of the watchdog, and those after it.
+        """
+        for progress in list(self._running.values()):
+            key, watched = progress.key(), progress.watched
+            if key == watched.key and now - watched.since >= limit:
+                return _slow_call(progress, now - watched.since)
+        return None
+
+
+def _keep_nothing(_text: str) -> None:
+    """Nobody keeps the texts of errors."""
 
 
 def _name_of(handler: Handler) -> str:
@@ -303,17 +347,26 @@ def _name_of(handler: Handler) -> str:
         return type(handler).__qualname__
 
 
-def _where_it_stands(thread_id: int) -> str:
-    """Say where a thread is: the innermost line, and the handler's own one."""
-    innermost = sys._current_frames().get(thread_id)
-    frame: FrameType | None = innermost
-    handler: FrameType | None = None
+def _slow_call(progress: _Progress, seconds: float) -> SlowCall:
+    """Say where a call stands: the handler's own line, and the innermost one."""
+    stack = _stack_inside(progress.thread_id)
+    if not stack:
+        where = "a place that cannot be told"
+    else:
+        where = stack[0] if len(stack) == 1 else f"{stack[0]}, in {stack[-1]}"
+    if len(stack) > 2 * MOST_PLACES:
+        stack[MOST_PLACES:-MOST_PLACES] = ["..."]
+    return SlowCall(progress.event, where, seconds, tuple(stack))
+
+
+def _stack_inside(thread_id: int) -> list[str]:
+    """Say where a thread is, from the handler inwards."""
+    frame = sys._current_frames().get(thread_id)
+    frames: list[FrameType] = []
     while frame is not None and frame.f_code.co_filename != __file__:
-        handler, frame = frame, frame.f_back
-    if innermost is None or handler is None:
-        return "a place that cannot be told"
-    place = _place(handler)
-    return place if handler is innermost else f"{place}, in {_place(innermost)}"
+        frames.append(frame)
+        frame = frame.f_back
+    return [_place(frame) for frame in reversed(frames)]
 
 
 def _place(frame: FrameType) -> str:

@@ -12,6 +12,7 @@ import threading
 from typing import Any, TypeVar
 
 from ..config import ConnectionConfig, check_seconds
+from ..core.limits import Limits
 from ..core.state import ConnectionState
 from ..errors import NotConnectedError, WSResilientError
 from .clock import monotonic
@@ -21,7 +22,10 @@ from .handlers import HandlerSet
 from .logs import Log
 from .options import ConnectionOptions
 from .outgoing import Outgoing
+from .pacing import Pacer
+from .routing import Router
 from .status import Status
+from .subscriber import Subscriber
 from .supervisor import Supervisor
 from .threads import gather
 from .watchdog import default_watchdog
@@ -50,6 +54,7 @@ class ConnectionLifecycle:
         config: ConnectionConfig,
         decoder: Decoder | None,
         dispatcher: Dispatcher,
+        subscriber: Subscriber | None = None,
     ) -> None:
         self._name = name
         self._options = options
@@ -58,7 +63,15 @@ class ConnectionLifecycle:
         self._dispatcher = dispatcher
         self._handlers = HandlerSet(name)
         self._status = Status(name, options.shown_url(), config)
-        self._outgoing = Outgoing(config)
+        self._handlers.note_error = self._status.note_handler_error
+        limits = Limits() if options.venue is None else options.venue.limits
+        self._pacer = Pacer(limits, config.send_rate)
+        self._outgoing = Outgoing(config, self._pacer)
+        self._subscriber = subscriber
+        self._router: Router | None = None
+        if subscriber is not None:
+            decode = decoder or subscriber.venue.decode
+            self._router = Router(name, subscriber, decode, self._handlers)
         self._starting = threading.Lock()  # guards the writing of _life
         self._life: Supervisor | None = None
         #: Whether stop() has waited in vain already, so that the end of the process need not.
@@ -103,9 +116,14 @@ class ConnectionLifecycle:
                     return self
 
     def _new_life(self) -> Supervisor:
-        self._status.retry_count = 0
+        self._status.begin_life()
         delivery = Delivery(
-            self._name, self._config, self._handlers, self._dispatcher, self._decoder
+            self._name,
+            self._config,
+            self._handlers,
+            self._dispatcher,
+            self._decoder,
+            self._router,
         )
         return Supervisor(
             options=self._options,
@@ -114,6 +132,8 @@ class ConnectionLifecycle:
             handlers=self._handlers,
             delivery=delivery,
             outgoing=self._outgoing,
+            pacer=self._pacer,
+            subscriber=self._subscriber,
             on_open=lambda: self._handlers.call("open", self),
             stats=self.get_stats,
         )
@@ -256,6 +276,11 @@ class ConnectionLifecycle:
         return self._name
 
     @property
+    def record(self) -> Status:
+        """State, counters and history, for the monitor."""
+        return self._status
+
+    @property
     def config(self) -> ConnectionConfig:
         """Its settings."""
         return self._config
@@ -299,12 +324,8 @@ class ConnectionLifecycle:
             attempt=life.attempt if life is not None else None,
             delivery=life.delivery if life is not None else None,
             handlers=self._handlers,
-            subscribed=self._subscribed(),
+            extra={} if self._subscriber is None else self._subscriber.stats(),
         )
-
-    def _subscribed(self) -> int:
-        """How many topics are wanted."""
-        return 0
 
     def forget_after_fork(self) -> None:
         """In a child: let go of the parent's connection without touching it."""
@@ -312,6 +333,8 @@ class ConnectionLifecycle:
         self._starting = threading.Lock()
         self._status.forget_after_fork()
         self._outgoing.forget_after_fork()
+        if self._subscriber is not None:
+            self._subscriber.forget_after_fork()
         self._dispatcher.forget_threads()
         if life is not None:
             life.delivery.abandon()

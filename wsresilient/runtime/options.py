@@ -11,6 +11,7 @@ from typing import Any
 
 from ..config import check_callable
 from ..core.backoff import ReconnectPolicy
+from ..core.credentials import Credentials
 from ..core.endpoints import parse_urls
 from ..core.failure import Failure
 from ..core.handshake import check_headers, check_subprotocols
@@ -18,6 +19,7 @@ from ..core.proxies import DIRECT, ProxyURL, choose_proxy, parse_proxy
 from ..core.redact import Redactor
 from ..core.urls import WebSocketURL
 from ..errors import ConfigurationError
+from ..venues.base import Venue
 from .tunnel import check_available
 
 __all__ = ["ConnectionOptions"]
@@ -46,6 +48,8 @@ class ConnectionOptions:
     :ivar ssl_context: None takes the system's certificates.
     :ivar policy: when to try again.
     :ivar classify: the user's last word on a failure, or None.
+    :ivar venue: the exchange, or None; gives the URLs where ``url`` is None.
+    :ivar auth: Credentials, a callable returning them, or None.
     """
 
     url: Any = field(repr=False)
@@ -55,6 +59,8 @@ class ConnectionOptions:
     ssl_context: ssl.SSLContext | None = None
     policy: ReconnectPolicy = field(default_factory=ReconnectPolicy)
     classify: Callable[[Failure], Failure] | None = None
+    venue: Venue | None = None
+    auth: Any = field(default=None, repr=False)
 
     @classmethod
     def checked(
@@ -67,13 +73,19 @@ class ConnectionOptions:
         ssl_context: Any,
         reconnect: Any,
         classify: Any,
+        venue: Any = None,
+        auth: Any = None,
     ) -> ConnectionOptions:
         """Check the arguments.
 
         :raises ConfigurationError: one is wrong; the text says which and what is allowed.
         """
-        if not callable(url):
+        venue, auth = _checked_venue(venue), _checked_auth(auth, venue)
+        if venue is not None and url is not None and not callable(url):
             parse_urls(url)
+            venue, url = venue.replace(url=url), None
+        if not callable(url):
+            parse_urls(url if venue is None or url is not None else venue.urls())
         if not callable(headers):
             check_headers(headers)
         if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
@@ -94,21 +106,42 @@ class ConnectionOptions:
             subprotocols=check_subprotocols(subprotocols),
             proxy=proxy,
             ssl_context=ssl_context,
-            policy=reconnect or ReconnectPolicy(),
+            policy=reconnect or (ReconnectPolicy() if venue is None else venue.policy()),
             classify=classify,
+            venue=venue,
+            auth=auth,
         )
 
     @property
     def credentials_can_change(self) -> bool:
         """Whether a callable could give other credentials next time."""
-        return callable(self.url) or callable(self.headers)
+        return callable(self.url) or callable(self.headers) or callable(self.auth)
 
-    def urls(self) -> tuple[WebSocketURL, ...]:
+    def urls(
+        self, *, group: str | None = None, listen_key: str | None = None
+    ) -> tuple[WebSocketURL, ...]:
         """Ask for the URLs of the next attempt; calls the user's function, if there is one.
 
+        :param group: of the topics that are wanted; see :meth:`Venue.group_of`.
+        :param listen_key: that stands in the URL, where the venue wants one.
         :raises ConfigurationError: what it gave is no URL.
         """
+        if self.url is None and self.venue is not None:
+            return parse_urls(self.venue.urls(group=group, listen_key=listen_key))
         return parse_urls(self.url() if callable(self.url) else self.url)
+
+    def credentials(self) -> Credentials | None:
+        """Ask for the credentials of the next login; calls the user's function, if there is one.
+
+        :raises ConfigurationError: what it gave are none.
+        """
+        given = self.auth() if callable(self.auth) else self.auth
+        if given is not None and not isinstance(given, Credentials):
+            # Not shown: it may hold secrets.
+            raise ConfigurationError(
+                f"auth gave a {type(given).__name__}; allowed: Credentials(api_key, secret)"
+            )
+        return given
 
     def headers_for(self, url: WebSocketURL) -> dict[str, str | None]:
         """Ask for the headers of the next attempt; calls the user's function, if there is one.
@@ -138,11 +171,34 @@ class ConnectionOptions:
         if callable(self.url):
             name = str(getattr(self.url, "__name__", "connection"))
             return name if name.isidentifier() else "connection"
-        return parse_urls(self.url)[0].default_name
+        return self.urls()[0].default_name
 
     def shown_url(self) -> str:
         """The first URL without secrets, or "" where it is not known yet."""
-        return "" if callable(self.url) else parse_urls(self.url)[0].shown
+        return "" if callable(self.url) else self.urls()[0].shown
+
+
+def _checked_venue(venue: object) -> Venue | None:
+    if venue is not None and not isinstance(venue, Venue):
+        hint = "; write Binance(), not Binance" if isinstance(venue, type) else ""
+        raise ConfigurationError(
+            f"venue is {venue!r:.60}; allowed: a Venue, such as Binance(), OKX(), Bybit(), MEXC() "
+            f"of wsresilient.venues, or None{hint}"
+        )
+    return venue
+
+
+def _checked_auth(auth: object, venue: Venue | None) -> object:
+    if auth is not None and not callable(auth) and not isinstance(auth, Credentials):
+        raise ConfigurationError(
+            f"auth is a {type(auth).__name__}; allowed: Credentials(api_key, secret), a function "
+            "that returns them, or None"
+        )
+    if auth is not None and venue is None:
+        raise ConfigurationError("auth= needs venue=, which knows how to log in")
+    if auth is None and venue is not None and venue.needs_login():
+        raise ConfigurationError(f"{venue!r} needs auth=Credentials(api_key, secret)")
+    return auth
 
 
 def redactor(
@@ -150,9 +206,11 @@ def redactor(
     headers: Mapping[str, str | None],
     proxy: ProxyURL | None,
     subprotocols: Iterable[str],
+    credentials: Credentials | None = None,
 ) -> Redactor:
     """Make what hides the secrets of one attempt."""
-    secrets = [secret for url in urls for secret in url.secrets]
+    secrets = list(credentials.secrets) if credentials is not None else []
+    secrets += [secret for url in urls for secret in url.secrets]
     # Some servers take a token as a subprotocol, since browsers can send no headers.
     secrets += [name for name in subprotocols if len(name) >= LONG_NAME]
     if proxy is not None:

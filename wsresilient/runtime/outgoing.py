@@ -13,7 +13,7 @@ from ..core.outbox import Outbox, OutgoingMessage
 from ..errors import NotConnectedError, SendTimeoutError
 from .clock import monotonic
 from .logs import Log
-from .ratelimit import RateLimiter
+from .pacing import Pacer
 from .sending import GateClosedError
 from .transport import Attempt
 
@@ -26,12 +26,12 @@ log = Log("wsresilient.connection")
 class Outgoing:
     """Sends messages of one connection.
 
-    :param config: send_rate, send_queue_size, send_timeout.
+    :param config: send_queue_size, send_timeout.
+    :param pacer: what may go out when.
     """
 
-    def __init__(self, config: ConnectionConfig) -> None:
-        rate = config.send_rate
-        self._limiter = RateLimiter(rate) if isinstance(rate, (int, float)) else rate
+    def __init__(self, config: ConnectionConfig, pacer: Pacer) -> None:
+        self._pacer = pacer
         self._send_timeout = config.send_timeout
         self._lock = threading.Lock()  # guards _outbox
         self._outbox = Outbox(config.send_queue_size)
@@ -49,9 +49,9 @@ class Outgoing:
         :raises NotConnectedError: the connection is closing, closed, or was lost meanwhile.
         """
         deadline = monotonic() + timeout
-        if self._limiter is not None and not self._limiter.acquire(timeout=timeout):
+        if not self._pacer.acquire(timeout=timeout):
             raise SendTimeoutError(
-                f"nothing was sent: {self._limiter!r} let nothing out within {timeout:g} s"
+                f"nothing was sent: {self._pacer!r} let nothing out within {timeout:g} s"
             )
         rest = max(0.001, deadline - monotonic())
         attempt.sender.send_message(payload, text=text, timeout=rest)
@@ -80,7 +80,7 @@ class Outgoing:
             if message is None:
                 return
             try:
-                if self._limiter is not None and not self._limiter.acquire(timeout=1.0):
+                if not self._pacer.acquire(timeout=1.0):
                     raise GateClosedError("the rate let nothing out; it is tried again")
                 attempt.sender.send_message(
                     message.payload, text=message.text, timeout=self._send_timeout

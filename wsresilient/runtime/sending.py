@@ -15,7 +15,7 @@ from ..core.control import BINARY, PING, TEXT
 from ..core.deflate import MessageDeflater
 from ..errors import NotConnectedError, SendTimeoutError, describe
 from .clock import monotonic
-from .wire import Stream
+from .wire import WRITE, Stream, wait
 
 __all__ = ["FrameBuilder", "FrameSender", "GateClosedError"]
 
@@ -82,6 +82,28 @@ class FrameSender:
                     opcode, payload if deflated is None else deflated, compressed
                 )
             self._send(frame, deadline)
+        finally:
+            self._lock.release()
+
+    def try_send_text(self, payload: bytes) -> bool:
+        """Send a short text message if nothing has to be waited for: for the reader's thread.
+
+        :returns: False where another send is under way, or the peer takes nothing right now.
+        :raises NotConnectedError: there is no open connection, or it was lost while sending.
+        """
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            stream = self.stream
+            if not self.gate_open or stream is None:
+                raise GateClosedError("not connected: the connection is closing or closed")
+            now = monotonic()
+            if not wait(stream.raw, WRITE, None, now):
+                return False
+            deflated = None if self.deflater is None else self.deflater.deflate(payload)
+            frame = self._build_frame(TEXT, deflated or payload, deflated is not None)
+            self._send(frame, now + self._config.send_timeout)
+            return True
         finally:
             self._lock.release()
 

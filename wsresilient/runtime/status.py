@@ -6,27 +6,28 @@ The supervisor writes, on the connection's thread; everybody else reads or waits
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..config import ConnectionConfig
-from ..core.events import StateChange
-from ..core.health import is_healthy, quality_score
+from ..core.events import Gap, StateChange
+from ..core.failure import Failure
+from ..core.health import is_healthy, rate_stats
+from ..core.history import ConnectionHistory, SlowNote, Totals
 from ..core.metrics import ConnectionCounters, RateWindow
 from ..core.state import ConnectionState, transition
 from .clock import monotonic, wall_clock
 from .delivery import Delivery
-from .handlers import HandlerSet
+from .handlers import HandlerSet, SlowCall
 from .transport import Attempt
 
 __all__ = ["Status"]
 
-HOUR = 3600.0
-
 
 class Status:
-    """State and counters of one connection, over all its lives.
+    """State, counters and history of one connection, over all its lives.
+
+    It knows nothing of the user's handlers, so that it may outlive the connection's object.
 
     :param name: the connection's.
     :param url: shown until an attempt knows better.
@@ -47,10 +48,13 @@ class Status:
         self.connected_at: float | None = None  # monotonic
         self.connected_wall: float | None = None
         self.endpoint = ""
-        self.ping_rtt: float | None = None
         self.dropped_before = 0  # in earlier lives
         self.unrouted_before = 0
-        self.reconnect_times: deque[float] = deque(maxlen=1000)
+        self.history = ConnectionHistory()
+        self._noting = threading.Lock()  # guards the gaps of the history
+        #: When the latest life ended (monotonic); None while it lasts, and before the first.
+        self.ended_at: float | None = None
+        self._last_stats: dict[str, Any] = {}  # of the life that ended then
 
     def advance(self, new: ConnectionState, message: str) -> StateChange:
         """Take one step; the one place that writes the state.
@@ -70,6 +74,83 @@ class Status:
             at=wall_clock(),
         )
 
+    # What becomes history.
+
+    def begin_life(self) -> None:
+        """Note that the connection is started, on the thread that does it."""
+        self.retry_count = 0
+        self.ended_at = None
+        self.history.begin(monotonic())
+
+    def note_opened(self) -> None:
+        """Note that there is a connection, on its thread."""
+        self.history.opened(monotonic())
+
+    def note_end(self, failure: Failure, close_code: int | None, *, was_open: bool) -> None:
+        """Note the end of an attempt or a connection, on its thread.
+
+        :param was_open: whether the attempt had become a connection.
+        """
+        self.history.ended(
+            monotonic(),
+            wall_clock(),
+            kind=str(failure.kind),
+            text=failure.text,
+            close_code=failure.close_code if close_code is None else close_code,
+            planned=failure.planned,
+            was_open=was_open,
+        )
+
+    def note_error(self, text: str) -> None:
+        """Count and keep a failure, on the connection's thread."""
+        self.counters.errors += 1
+        self.last_error = text
+        self.history.add_error(wall_clock(), text)
+
+    def note_handler_error(self, text: str) -> None:
+        """Keep what a handler raised, on the thread that called it."""
+        self.history.add_handler_error(wall_clock(), text)
+
+    def note_gap(self, gap: Gap) -> None:
+        """Count and keep a gap, on any thread."""
+        with self._noting:
+            self.history.add_gap(gap)
+
+    def note_slow_call(self, call: SlowCall, now: float, *, is_new: bool) -> None:
+        """Keep a handler call that lasts too long, on the watchdog's thread."""
+        note = SlowNote(now, call.event, call.where, call.seconds)
+        self.history.note_slow_call(note, is_new=is_new)
+
+    def sample(
+        self, now: float, *, attempt: Attempt | None, delivery: Delivery, handlers: HandlerSet
+    ) -> None:
+        """Sample the counters, on the watchdog's thread."""
+        counters = self.counters
+        self.rate.sample(now, counters.messages)
+        totals = Totals(
+            now,
+            counters.messages,
+            counters.errors,
+            handlers.counters.callback_errors,
+            self.dropped_before + delivery.dropped,
+            self.history.holes,
+        )
+        self.history.sample(totals, wall_clock(), attempt.ping_rtt if attempt else None)
+
+    def end_life(self, stats: dict[str, Any]) -> None:
+        """Keep the last stats of a life, for those who ask when the object is gone."""
+        self._last_stats = stats
+        self.ended_at = monotonic()
+
+    def last_stats(self) -> dict[str, Any]:
+        """The stats as they were when the latest life ended; empty before that."""
+        stats, ended_at = dict(self._last_stats), self.ended_at
+        if stats and ended_at is not None:
+            stats["state"] = self.state.value
+            if stats["last_message_age"] is not None:
+                stats["last_message_age"] += monotonic() - ended_at
+        return stats
+
     def keep_counts(self, delivery: Delivery) -> None:
         """Add up what an ended life counted for itself."""
         self.dropped_before += delivery.dropped
@@ -78,6 +159,7 @@ class Status:
     def forget_after_fork(self) -> None:
         """In a child: nothing of the parent's connection is left."""
         self.changed = threading.Condition(threading.RLock())
+        self._noting = threading.Lock()
         self.state = ConnectionState.DISCONNECTED
         self.connected_at = self.connected_wall = None
 
@@ -106,10 +188,6 @@ class Status:
         """Bytes of all attempts, the running one included."""
         return self.counters.bytes_received + (attempt.bytes_received if attempt else 0)
 
-    def reconnects_last_hour(self, now: float) -> int:
-        """How often it had to come back in the last hour."""
-        return sum(1 for at in tuple(self.reconnect_times) if now - at <= HOUR)
-
     def is_healthy(self) -> bool:
         """Whether it is connected and its feed alive."""
         connected_at = self.connected_at
@@ -126,9 +204,12 @@ class Status:
         attempt: Attempt | None,
         delivery: Delivery | None,
         handlers: HandlerSet,
-        subscribed: int,
+        extra: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """Everything in one dict of plain values; the keys are part of the API."""
+        """Everything in one dict of plain values; the keys are part of the API.
+
+        :param extra: what others know, such as the number of subscriptions.
+        """
         now, wall = monotonic(), wall_clock()
         counters = self.counters
         age = self.last_message_age
@@ -136,16 +217,14 @@ class Status:
         dropped, unrouted = self.dropped_before, self.unrouted_before + handlers.counters.unrouted
         if delivery is not None:
             dropped, unrouted = dropped + delivery.dropped, unrouted + delivery.unpulled
-        ping_rtt = attempt.ping_rtt if attempt is not None else None
-        healthy = self.is_healthy()
-        return {
+        stats = {
             "name": self.name,
             "url": self.url,
             "state": self.state.value,
-            "is_healthy": healthy,
+            "is_healthy": self.is_healthy(),
             "reconnect_count": counters.reconnects,
             "retry_count": self.retry_count,
-            "subscribed_pairs": subscribed,
+            "subscribed_pairs": 0,
             "connect_time": self.connected_wall,
             "connection_duration": 0.0 if connected_at is None else now - connected_at,
             "last_message_time": None if age is None else wall - age,
@@ -160,17 +239,20 @@ class Status:
             "unrouted_messages": unrouted,
             "connection_failures": counters.failures,
             "queue_depth": 0 if delivery is None else delivery.queue_depth,
-            "ping_rtt": ping_rtt,
-            "quality_score": quality_score(
-                healthy=healthy,
-                last_message_age=age,
-                reconnects_per_hour=self.reconnects_last_hour(now),
-                errors=counters.errors + handlers.counters.callback_errors,
-                messages=counters.messages,
-                dropped=dropped,
-                ping_rtt=ping_rtt,
-            ),
+            "ping_rtt": attempt.ping_rtt if attempt is not None else None,
             "endpoint": self.endpoint,
             "address": attempt.address if attempt is not None else None,
             "generation": self.generation,
+            "confirmed_subscriptions": 0,
+            "failed_subscriptions": 0,
+            "subscription_limit": None,
+            "slow_handler": self._slow_handler(handlers, now),
+            **self.history.stats(now),
+            **extra,
         }
+        stats["quality_score"] = rate_stats(stats, self.history.totals_hour_ago())
+        return stats
+
+    def _slow_handler(self, handlers: HandlerSet, now: float) -> dict[str, Any] | None:
+        slow = handlers.slow_call(self._config.slow_handler_after, now)
+        return None if slow is None else slow.as_dict()

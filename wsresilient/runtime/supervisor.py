@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 from ..config import ConnectionConfig
+from ..core.credentials import Credentials
 from ..core.endpoints import EndpointList
 from ..core.events import Gap
 from ..core.failure import Failure, FailureKind, classify
@@ -35,7 +36,10 @@ from .handlers import HandlerSet
 from .logs import Log
 from .options import ConnectionOptions, redactor
 from .outgoing import Outgoing
+from .pacing import Pacer
+from .session import VenueSession
 from .status import Status
+from .subscriber import Subscriber
 from .threads import spawn
 from .transport import Attempt, AttemptRequest
 from .vigil import Vigil
@@ -55,6 +59,8 @@ class Supervisor:
     :param handlers: for their counters and slow calls.
     :param delivery: gets messages and events.
     :param outgoing: what waits to be sent goes out behind on_open.
+    :param pacer: what may go out when.
+    :param subscriber: the topics, or None: there is no venue.
     :param on_open: is called in the lane after each connect.
     :param stats: makes the dict for on_stats.
     """
@@ -68,6 +74,8 @@ class Supervisor:
         handlers: HandlerSet,
         delivery: Delivery,
         outgoing: Outgoing,
+        pacer: Pacer,
+        subscriber: Subscriber | None,
         on_open: Callable[[], None],
         stats: Callable[[], dict[str, object]],
     ) -> None:
@@ -83,12 +91,20 @@ class Supervisor:
         )
         self._endpoints = EndpointList()
         self._url_count = 1
+        self._subscriber = subscriber
+        self._session: VenueSession | None = None
+        if subscriber is not None:
+            self._session = VenueSession(subscriber, config, pacer, self, name=status.name)
+        self._credentials: Credentials | None = None
+        self._is_announced = False  # CONNECTED was told of the running attempt
         self._opened_before = False
         self._retries = 0  # since the latest connection
         self._lost_at = wall_clock()
         self._gap_reason = "reconnect"
         self._greeted = 0  # the latest generation whose on_open is over
+        self._stats = stats
         delivery.wake = self.wake
+        delivery.note_gap = status.note_gap
         self._vigil = Vigil(
             status=status,
             config=config,
@@ -176,6 +192,7 @@ class Supervisor:
             self.delivery.end(self._set_ended)
 
     def _set_ended(self) -> None:
+        self._status.end_life(self._stats())
         self.ended.set()
         with self._status.changed:
             self._status.changed.notify_all()
@@ -214,6 +231,7 @@ class Supervisor:
         """Make one attempt and say how it ended."""
         status = self._status
         status.generation += 1
+        self._is_announced = False
         attempt: Attempt | None = None
         try:
             request = self._request()
@@ -248,13 +266,15 @@ class Supervisor:
         return self._final_word(classify(error or NotConnectedError("the connection ended")))
 
     def _request(self) -> AttemptRequest:
-        urls = self._options.urls()
+        self._credentials = credentials = self._options.credentials()
+        group = None if self._subscriber is None else self._subscriber.group
+        urls = self._options.urls(group=group)
         self._url_count = len(urls)
         url = self._endpoints.choose(urls)
         headers = self._options.headers_for(url)
         self._status.url = self._status.endpoint = url.shown
         proxy = self._options.proxy_for(url)
-        redact = redactor(urls, headers, proxy, self._options.subprotocols)
+        redact = redactor(urls, headers, proxy, self._options.subprotocols, credentials)
         self._handlers.redact = redact
         return AttemptRequest(
             url=url,
@@ -286,7 +306,7 @@ class Supervisor:
     def _close_books(self, attempt: Attempt | None, failure: Failure) -> None:
         """Count and tell the end of an attempt: on_error, then on_close."""
         status = self._status
-        opened_at = attempt.opened_at if attempt is not None else None
+        opened_at = status.connected_at if self._is_announced else None
         if attempt is not None:
             status.counters.bytes_received += attempt.bytes_received
         if opened_at is None and not failure.planned:
@@ -296,13 +316,16 @@ class Supervisor:
             self._lost_at = wall_clock()
             rotated = failure.kind is FailureKind.ROTATION
             self._gap_reason = "rotation" if rotated else "reconnect"
+        close_code = attempt.close_code if attempt is not None else None
+        status.note_end(failure, close_code, was_open=opened_at is not None)
         status.connected_at = status.connected_wall = None
         self.delivery.answers.link_dropped()
+        if self._session is not None:
+            self._session.lost()
         if failure.is_error and self.stopping is None:
-            status.counters.errors += 1
-            status.last_error = failure.text
+            status.note_error(failure.text)
             self.delivery.emit("error", failure.error or ConnectionFailedError(failure.text))
-        if attempt is not None and attempt.opened_at is not None:
+        if attempt is not None and opened_at is not None:
             reason = attempt.close_reason or (failure.text if attempt.close_code is None else "")
             self.delivery.emit("close", attempt.close_code, reason)
 
@@ -361,13 +384,22 @@ class Supervisor:
 
     def opened(self) -> None:
         """See :class:`wsresilient.runtime.transport.AttemptHooks`."""
+        attempt = self.attempt
+        if self._session is None or attempt is None:
+            self.session_ready()
+        else:
+            self._session.opened(attempt, self._credentials, self._handlers.redact)
+
+    def session_ready(self) -> None:
+        """The connection is up, and logged in where that is wanted: say so."""
         status, generation = self._status, self._status.generation
+        self._is_announced = True
         status.connected_at, status.connected_wall = monotonic(), wall_clock()
         again, self._opened_before = self._opened_before, True
         status.counters.connects += 1
         if again:
             status.counters.reconnects += 1
-            status.reconnect_times.append(status.connected_at)
+        status.note_opened()
         self._endpoints.opened()
         retries, self._retries = self._retries, 0
         after = f" after {retries} {'retry' if retries == 1 else 'retries'}" if retries else ""
@@ -387,13 +419,15 @@ class Supervisor:
             started_at=self._lost_at if age is None else min(self._lost_at, now - age),
             ended_at=now,
         )
-        self.delivery.emit("gap", gap)
+        self.delivery.emit_gap(gap)
 
     def _greet(self, generation: int) -> None:
         """Call on_open, in the lane; what waits to be sent goes out behind it."""
         self._on_open()
         self._greeted = generation
         self.flush_soon()
+        if self._session is not None:
+            self.wake()  # topics may be asked for now
 
     def flush_soon(self) -> None:
         """Send what waits, on a thread that may wait; nothing while on_open is not over."""
@@ -407,6 +441,11 @@ class Supervisor:
 
     def deliver(self, messages: list[Payload], size: int) -> None:
         """See :class:`wsresilient.runtime.transport.AttemptHooks`; the hot path."""
+        self.delivery.offer(messages)
+        if self._session is not None:
+            messages = self._session.sift(messages)
+            if not messages:
+                return
         counters = self._status.counters
         counters.messages += len(messages)
         counters.last_message_at = monotonic()
@@ -426,7 +465,22 @@ class Supervisor:
             pause = max(0.05, self._config.min_uptime - uptime)
         self.delivery.run_inline_events()
         self.delivery.move_inbox()
-        return pause
+        return pause if self._session is None else min(pause, self._session.tick(now))
+
+    # What the session asks, on the connection's thread.
+
+    def may_request(self) -> bool:
+        """See :class:`wsresilient.runtime.session.SessionHooks`."""
+        return self.has_greeted or not self._handlers.has("open")
+
+    def is_own_answer(self, request_id: Hashable) -> bool:
+        """See :class:`wsresilient.runtime.session.SessionHooks`."""
+        return self.delivery.answers.expects(request_id)
+
+    def report(self, error: Exception) -> None:
+        """See :class:`wsresilient.runtime.session.SessionHooks`."""
+        self._status.note_error(describe(error))
+        self.delivery.emit("error", error)
 
     def wake(self) -> None:
         """Make the reader look around, if there is one."""

@@ -172,6 +172,11 @@ class Attempt:
         return self._loop.bytes_received if self._loop is not None else 0
 
     @property
+    def last_received_at(self) -> float:
+        """Monotonic time of the latest byte, or of the handshake's end."""
+        return self._loop.last_received_at if self._loop is not None else 0.0
+
+    @property
     def ping_rtt(self) -> float | None:
         """Seconds that the latest pong took, or None."""
         return self._loop.ping_rtt if self._loop is not None else None

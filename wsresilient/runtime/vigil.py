@@ -49,9 +49,11 @@ class Vigil:
 
     def watch(self, now: float) -> float:
         """See :class:`wsresilient.runtime.watchdog.Watched`."""
-        status, config = self._status, self._config
-        status.rate.sample(now, status.counters.messages)
+        config = self._config
         attempt = self._attempt()
+        self._status.sample(
+            now, attempt=attempt, delivery=self._delivery, handlers=self._handlers
+        )
         if attempt is not None:
             self._watch_attempt(attempt, now)
         self._watch_handlers(now)
@@ -80,7 +82,11 @@ class Vigil:
             attempt.interrupt(failure, graceful=failure.planned)
 
     def _watch_handlers(self, now: float) -> None:
-        slow = self._handlers.find_slow_call(self._config.slow_handler_after, now)
+        limit = self._config.slow_handler_after
+        slow = self._handlers.find_slow_call(limit, now)
+        lasting = slow or self._handlers.slow_call(limit, now)
+        if lasting is not None:
+            self._status.note_slow_call(lasting, now, is_new=slow is not None)
         if slow is not None:
             text = (
                 f"slow handler for {slow.event!r}: {slow.seconds:.1f} s and not back; "

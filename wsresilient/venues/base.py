@@ -103,6 +103,8 @@ class Venue:
     #: All channels that there are, for checks and error texts; empty: any is allowed. A channel
     #: with a parameter in its name ends where the parameter begins ("kline_", "orderbook.").
     channels: tuple[str, ...] = ()
+    #: Topics that a connection with credentials has by itself (Binance: "userData").
+    private_topics: tuple[str, ...] = ()
     #: A piece of text that stands in every data message and in no control message; None: each
     #: message has to be decoded to know. Only a short cut: without it nothing goes wrong.
     data_mark: str | None = None

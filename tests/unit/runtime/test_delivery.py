@@ -32,6 +32,7 @@ class Stream:
         self.ended = threading.Event()
 
     def read(self, *messages: Any, generation: int = 1) -> None:
+        self.delivery.offer(list(messages))
         self.delivery.deliver(list(messages), sum(map(len, messages)), generation)
 
     def on(self, event: str, handler: Callable[..., object]) -> None:

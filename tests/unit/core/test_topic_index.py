@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from wsresilient.core.incoming import Data
+from wsresilient.core.topic_index import MOST_REMEMBERED, TopicIndex
+
+
+def data(topic: str) -> Data:
+    return Data(topic, topic.partition(":")[0], None, None)
+
+
+class Covering:
+    """Covers by channel, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, subscribed: str, received: Data) -> bool:
+        self.asked += 1
+        return subscribed == received.channel
+
+
+def test_the_exact_topic_wins() -> None:
+    covers = Covering()
+
+    assert TopicIndex(["orders", "orders:A"], covers).resolve(data("orders:A")) == "orders:A"
+    assert covers.asked == 0
+
+
+def test_a_wider_subscription_covers_and_is_remembered() -> None:
+    covers = Covering()
+    index = TopicIndex(["orders"], covers)
+
+    assert [index.resolve(data("orders:A")) for _ in range(3)] == ["orders"] * 3
+    assert covers.asked == 1
+
+
+def test_what_nobody_subscribed_keeps_the_name_of_the_wire() -> None:
+    assert TopicIndex(["orders"], Covering()).resolve(data("fills:A")) == "fills:A"
+
+
+def test_a_server_that_invents_topics_does_not_fill_the_memory() -> None:
+    index = TopicIndex([], Covering())
+    for number in range(MOST_REMEMBERED + 10):
+        index.resolve(data(str(number)))
+
+    assert len(index._remembered) == MOST_REMEMBERED
+    assert "1" not in index
+    assert repr(index) == "<TopicIndex of 0 topics>"

@@ -1,0 +1,67 @@
+"""What a refused login means for the connection, in words that tell what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import AuthenticationError
+from .failure import Failure, FailureKind
+from .incoming import LoginRefused
+from .redact import Redactor, shorten
+
+__all__ = ["login_failure", "strings_of"]
+
+#: Shorter strings of a login are names of fields and methods, not signatures.
+SHORTEST = 16
+
+
+def login_failure(refusal: LoginRefused, venue: str, redact: Redactor, *, now: float) -> Failure:
+    """Make the failure of a refused login.
+
+    :param venue: how the venue is called in texts.
+    :param redact: hides what the login sent.
+    :param now: wall clock, to tell how far our clock is off.
+    """
+    code = "" if refusal.code is None else f" (code {refusal.code})"
+    said = shorten(redact(refusal.text)) or "it gives no reason"
+    text = f"{venue} refused the login{code}: {said}"
+    if refusal.clock:
+        text += f"; the clock of this machine is off{_skew(refusal, now)}: set it (NTP)"
+    elif refusal.final:
+        text += "; check key, secret, passphrase, the key's permissions and its list of addresses"
+    error = AuthenticationError(text)
+    return Failure(
+        FailureKind.AUTHENTICATION,
+        f"AuthenticationError: {text}",
+        retryable=not refusal.final,
+        error=error,
+        budget=None if refusal.retries is None else refusal.retries + 1,
+    )
+
+
+def _skew(refusal: LoginRefused, now: float) -> str:
+    if refusal.server_time is None:
+        return ""
+    off = now - refusal.server_time
+    return f" by {abs(off):.1f} s ({'ahead' if off > 0 else 'behind'})"
+
+
+def strings_of(login: str | bytes) -> tuple[str, ...]:
+    """Give the long strings of a login message: keys and signatures, which nothing may show."""
+    try:
+        return tuple(_strings(json.loads(login)))
+    except ValueError:
+        return (login,) if isinstance(login, str) else ()
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and len(value) >= SHORTEST:
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)

@@ -1,0 +1,75 @@
+"""When a connection may send: the exchange's limits, and the user's, one after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.limits import Limits, Rate
+from .ratelimit import RateLimiter
+
+__all__ = ["Pacer"]
+
+
+class Pacer:
+    """The limits of one connection.
+
+    :param limits: the exchange's.
+    :param shared: the user's ``send_rate``: a number, a limiter that connections share, or None.
+    """
+
+    def __init__(self, limits: Limits, shared: Any = None) -> None:
+        self._limits = limits
+        self._shared = RateLimiter(shared) if isinstance(shared, (int, float)) else shared
+        self._messages: RateLimiter | None = None
+        self._requests: RateLimiter | None = None
+        self.begin_connection()
+
+    def __repr__(self) -> str:
+        parts = [part for part in (self._messages, self._requests, self._shared) if part]
+        return f"<Pacer {', '.join(map(repr, parts)) or 'without limits'}>"
+
+    def begin_connection(self) -> None:
+        """Begin anew where the exchange counts by connection."""
+        limits = self._limits
+        self._messages = self._requests = None
+        if limits.messages is not None:
+            self._messages = RateLimiter(limits.messages.per_second, burst=float(limits.burst))
+        if limits.requests is not None:
+            self._requests = _window(limits.requests)
+
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether anything may go out at any time."""
+        return self._messages is None and self._shared is None
+
+    def try_request(self) -> float:
+        """Take what one request for topics needs.
+
+        :returns: 0.0 when it may go out, else seconds until it may.
+        """
+        for limiter in (self._messages, self._shared, self._requests):
+            wait = 0.0 if limiter is None else float(limiter.try_acquire())
+            if wait > 0.0:
+                return wait
+        return 0.0
+
+    def acquire(self, *, timeout: float) -> bool:
+        """Wait until a user's message may go out; not on the reader's thread.
+
+        :param timeout: seconds, for each limiter.
+        """
+        return all(
+            limiter is None or bool(limiter.acquire(timeout=timeout))
+            for limiter in (self._messages, self._shared)
+        )
+
+    def take(self) -> None:
+        """Take what one message needs without waiting: heartbeats and logins."""
+        if self._messages is not None:
+            self._messages.take()
+
+
+def _window(rate: Rate) -> RateLimiter:
+    """Keep "so many in any window": half of them at once, the rest spread over the time."""
+    burst = max(1, rate.count // 2)
+    return RateLimiter((rate.count - burst) / rate.seconds, burst=float(burst))

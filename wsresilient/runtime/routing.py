@@ -1,0 +1,125 @@
+"""From decoded payloads to messages of topics, and to those who asked for them.
+
+It runs on the thread that serves the lane, for whole batches. What it has seen of a topic it
+remembers for :meth:`Router.is_fresh`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..core.events import Message
+from ..core.frames import Payload
+from ..core.incoming import Data
+from .clock import monotonic
+from .handlers import HandlerSet
+from .lanes import Batch
+from .subscriber import Subscriber
+
+__all__ = ["Router"]
+
+#: Topics whose latest data is remembered; a bound, since the server names them.
+MOST_TOPICS = 100_000
+
+
+class Router:
+    """Routes the messages of one connection.
+
+    :param name: of the connection.
+    :param subscriber: knows the topics and their handlers.
+    :param decode: payload to object.
+    :param handlers: those of the connection.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        subscriber: Subscriber,
+        decode: Callable[[Payload], Any],
+        handlers: HandlerSet,
+    ) -> None:
+        self._name = name
+        self._subscriber = subscriber
+        self._decode = decode
+        self._handlers = handlers
+        self._seen: dict[str, float] = {}
+        #: Whether somebody has asked for the freshness of a topic, so that it is kept.
+        self.is_freshness_wanted = False
+
+    @property
+    def has_handlers(self) -> bool:
+        """Whether a topic has a handler of its own."""
+        return bool(self._subscriber.handlers)
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether messages have to be decoded at all."""
+        has = self._handlers.has
+        return has("data") or has("unrouted") or self.has_handlers or self.is_freshness_wanted
+
+    def message(self, payload: Payload, batch: Batch) -> Message:
+        """Decode one payload.
+
+        :raises Exception: whatever the decoder, or a venue of the user's, raises.
+        """
+        decoded = self._decode(payload)
+        incoming = self._subscriber.venue.read(decoded)
+        if not isinstance(incoming, Data):
+            return Message(
+                data=decoded,
+                received_at=batch.received_at,
+                connection=self._name,
+                generation=batch.generation,
+                raw=decoded,
+            )
+        return Message(
+            data=incoming.data,
+            topic=self._subscriber.index.resolve(incoming),
+            channel=incoming.channel,
+            symbol=incoming.symbol,
+            received_at=batch.received_at,
+            connection=self._name,
+            generation=batch.generation,
+            raw=decoded,
+        )
+
+    def topic_of(self, payload: Payload) -> str | None:
+        """Give the topic of a payload, for "keep_latest".
+
+        :raises Exception: as :meth:`message` does.
+        """
+        incoming = self._subscriber.venue.read(self._decode(payload))
+        return self._subscriber.index.resolve(incoming) if isinstance(incoming, Data) else None
+
+    def note(self, messages: list[Message]) -> None:
+        """Remember when data of these topics came."""
+        now, seen = monotonic(), self._seen
+        if len(seen) > MOST_TOPICS:
+            seen.clear()
+        for message in messages:
+            if message.topic is not None:
+                seen[message.topic] = now
+
+    def age(self, topic: str) -> float | None:
+        """Seconds since data of a topic came, or None."""
+        at = self._seen.get(topic)
+        return None if at is None else max(0.0, monotonic() - at)
+
+    def split(self, messages: list[Message]) -> tuple[list[Message], list[Message]]:
+        """Tell messages that somebody takes from those that nobody does."""
+        takes_all = self._handlers.has("data") or self._handlers.has("message")
+        handlers = self._subscriber.handlers
+        routed: list[Message] = []
+        unrouted: list[Message] = []
+        for message in messages:
+            topic = message.topic
+            taken = topic is not None and (takes_all or topic in handlers)
+            (routed if taken else unrouted).append(message)
+        return routed, unrouted
+
+    def hand_to_topics(self, message: Message) -> None:
+        """Call the handlers of a message's topic, each isolated."""
+        handlers = self._subscriber.handlers.get(message.topic or "")
+        if handlers:
+            self._handlers.call_each("data", handlers, message)

@@ -1,0 +1,411 @@
+"""What an exchange wants of each connection: login, heartbeat, requests for topics; paced.
+
+It lives on the connection's thread, which calls it with what comes and with the time. It never
+waits: what cannot go out now is tried again at the next tick. What a message means it asks the
+venue, what has to be asked for the registry.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from typing import Any, Protocol
+
+from ..config import ConnectionConfig
+from ..core.credentials import Credentials
+from ..core.failure import Failure, FailureKind, classify
+from ..core.frames import Payload
+from ..core.heartbeat import HeartbeatSchedule
+from ..core.incoming import (
+    Acknowledged,
+    Answer,
+    Data,
+    Incoming,
+    LoggedIn,
+    LoginRefused,
+    Notice,
+    Pong,
+    Refused,
+)
+from ..core.login import login_failure, strings_of
+from ..core.redact import Redactor, shorten
+from ..core.topic_requests import Request
+from ..errors import (
+    NotConnectedError,
+    OpenTimeoutError,
+    PingTimeoutError,
+    SubscriptionError,
+    VenueError,
+    describe,
+)
+from .clock import monotonic, wall_clock
+from .logs import Log
+from .pacing import Pacer
+from .subscriber import Subscriber
+from .transport import Attempt
+
+__all__ = ["SessionHooks", "VenueSession"]
+
+log = Log("wsresilient.connection")
+
+#: Seconds after which something that the socket did not take is tried again.
+RETRY = 0.05
+
+
+class SessionHooks(Protocol):
+    """What a session asks of its connection, on the connection's thread."""
+
+    def session_ready(self) -> None:
+        """The login is over, or none is needed."""
+
+    def may_request(self) -> bool:
+        """Whether topics may be asked for: on_open has returned."""
+
+    def report(self, error: Exception) -> None:
+        """Count an error and give it to on_error; the connection goes on."""
+
+    def is_own_answer(self, request_id: Hashable) -> bool:
+        """Whether a request() waits for an answer with this id."""
+
+
+class VenueSession:
+    """Speaks to the exchange for one connection, attempt after attempt.
+
+    :param subscriber: the subscriptions.
+    :param config: ack_timeout, send_timeout, min_uptime.
+    :param pacer: what may go out when.
+    :param hooks: who is told.
+    :param name: the connection's, for logs.
+    """
+
+    def __init__(
+        self,
+        subscriber: Subscriber,
+        config: ConnectionConfig,
+        pacer: Pacer,
+        hooks: SessionHooks,
+        *,
+        name: str,
+    ) -> None:
+        self._subscriber = subscriber
+        self._venue = subscriber.venue
+        self._config = config
+        self._pacer = pacer
+        self._hooks = hooks
+        self._name = name
+        self._attempt: Attempt | None = None
+        self._credentials: Credentials | None = None
+        self._redact = Redactor()
+        self._login_by: float | None = None  # monotonic; None: no login is under way
+        self._opened_at = 0.0
+        self._is_ready = False
+        self._heartbeat: HeartbeatSchedule | None = None
+        self._beats = 0
+        self._awaiting_data = False
+
+    def __repr__(self) -> str:
+        state = "ready" if self._is_ready else ("logging in" if self._login_by else "closed")
+        return f"<VenueSession {self._venue!r} {state}>"
+
+    # What the connection tells.
+
+    def opened(self, attempt: Attempt, credentials: Credentials | None, redact: Redactor) -> None:
+        """Begin with a connection whose handshake is done."""
+        now = monotonic()
+        self._attempt, self._credentials, self._redact = attempt, credentials, redact
+        self._opened_at, self._is_ready = now, False
+        self._pacer.begin_connection()
+        beat = self._venue.heartbeat
+        self._heartbeat = None
+        if beat is not None:
+            self._heartbeat = HeartbeatSchedule(
+                interval=beat.interval,
+                timeout=beat.timeout,
+                only_in_silence=beat.when == "silent",
+                now=now,
+            )
+        login = None if credentials is None else self._venue.login(credentials, wall_clock())
+        if login is None:
+            self._become_ready()
+            return
+        self._redact = self._redact.with_secrets(strings_of(login))
+        self._login_by = now + self._config.ack_timeout
+        self._send_login(login)
+
+    def _send_login(self, login: str) -> None:
+        # The first message of a connection: the socket's buffer is empty, so it is taken.
+        assert self._attempt is not None
+        self._pacer.take()
+        if not self._attempt.sender.try_send_text(login.encode()):
+            self._end(OpenTimeoutError("the login could not be sent: the peer takes nothing"))
+
+    def lost(self) -> None:
+        """The connection has ended."""
+        self._attempt, self._login_by, self._is_ready = None, None, False
+        self._awaiting_data = False
+        with self._subscriber.registry() as registry:
+            registry.lost()
+
+    def _become_ready(self) -> None:
+        self._login_by, self._is_ready = None, True
+        with self._subscriber.registry() as registry:
+            registry.opened(self._subscriber.url_topics)
+        self._hooks.session_ready()
+
+    def _end(self, error: Exception, *, graceful: bool = False) -> None:
+        if self._attempt is not None:
+            self._attempt.interrupt(classify(error), graceful=graceful)
+
+    # What comes.
+
+    def sift(self, messages: list[Payload]) -> list[Payload]:
+        """Act on the control messages of a read.
+
+        :returns: the others; the very list where there are none.
+        """
+        suspects = self._suspects(messages)
+        taken = {at for at, payload in suspects if self._is_control(payload)} if suspects else None
+        if taken:
+            messages = [payload for at, payload in enumerate(messages) if at not in taken]
+        if self._awaiting_data:
+            self._look_for_data(messages)
+        return messages
+
+    def _suspects(self, messages: list[Payload]) -> list[tuple[int, Payload]]:
+        """Give those that may be control messages, by a look at the text; mostly none."""
+        mark, veto = self._venue.data_mark, self._venue.control_mark
+        numbered = enumerate(messages)
+        if mark is None:
+            return list(numbered)
+        try:
+            if veto is None:
+                return [pair for pair in numbered if mark not in pair[1]]
+            return [pair for pair in numbered if mark not in pair[1] or veto in pair[1]]
+        except TypeError:  # a binary message among them
+            return list(enumerate(messages))
+
+    def _is_control(self, payload: Payload) -> bool:
+        try:
+            message = self._venue.decode(payload)
+            incoming = self._venue.read(message)
+        except Exception:  # whoever serves the message finds it again, and tells it
+            log.debug("%s: a message could not be read", self._name)
+            return False
+        if isinstance(incoming, Data):
+            return False
+        return self._act(incoming, message)
+
+    def _act(self, incoming: Incoming, message: Any) -> bool:
+        """Do what a control message says; returns whether it was for us."""
+        if isinstance(incoming, Pong):
+            return True
+        if isinstance(incoming, Acknowledged):
+            return self._acknowledged(incoming) or self._is_answer(incoming.request_id)
+        if isinstance(incoming, Refused):
+            return self._refused(incoming)
+        if isinstance(incoming, LoggedIn):
+            if self._login_by is not None:
+                log.info("%s: logged in", self._name)
+                self._become_ready()
+            return True
+        if isinstance(incoming, LoginRefused):
+            self._login_refused(incoming)
+            return True
+        if isinstance(incoming, Notice):
+            self._noticed(incoming)
+            return True
+        assert isinstance(incoming, Answer)
+        request_id = incoming.request_id
+        return self._is_answer(self._venue.answer_id(message) if request_id is None else request_id)
+
+    def _is_answer(self, request_id: Hashable) -> bool:
+        return request_id is not None and self._hooks.is_own_answer(request_id)
+
+    def _acknowledged(self, answer: Acknowledged) -> bool:
+        with self._subscriber.registry() as registry:
+            taken = registry.acknowledged(answer, monotonic())
+            self._awaiting_data = registry.is_awaiting_data
+        return taken or answer.request_id is None
+
+    def _refused(self, answer: Refused) -> bool:
+        if self._login_by is not None and not answer.topics and answer.request_id is None:
+            self._login_refused(LoginRefused(code=answer.code, text=answer.text))
+            return True
+        with self._subscriber.registry() as registry:
+            errors = registry.refused(answer, monotonic())
+            self._awaiting_data = registry.is_awaiting_data
+        if errors is None:
+            if self._is_answer(answer.request_id):
+                return True
+            text = shorten(self._redact(answer.text)) or "an error without a text"
+            self._hooks.report(VenueError(f"{self._venue!r} says: {text}", code=answer.code))
+        self._report(errors or [])
+        return True
+
+    def _report(self, errors: list[SubscriptionError]) -> None:
+        for error in errors:
+            shown = SubscriptionError(self._redact(str(error)), topic=error.topic, code=error.code)
+            log.warning("%s: %s", self._name, shown)
+            self._hooks.report(shown)
+
+    def _login_refused(self, refusal: LoginRefused) -> None:
+        if self._attempt is None:
+            return
+        failure = login_failure(refusal, repr(self._venue), self._redact, now=wall_clock())
+        self._attempt.interrupt(failure, graceful=True)
+
+    def _noticed(self, notice: Notice) -> None:
+        text = shorten(self._redact(notice.text))
+        if not notice.reconnect:
+            log.debug("%s: notice: %s", self._name, text)
+            return
+        log.info("%s: notice: %s", self._name, text)
+        if self._attempt is None:
+            return
+        # A server that says so again and again is not asked without a pause.
+        early = monotonic() - self._opened_at < self._config.min_uptime
+        failure = Failure(
+            FailureKind.CLOSED if early else FailureKind.ROTATION,
+            f"the server asks for a new connection: {text}",
+            is_error=False,
+        )
+        self._attempt.interrupt(failure, graceful=True)
+
+    def _look_for_data(self, messages: list[Payload]) -> None:
+        """Note which topics bring data; only while one is awaited."""
+        index, seen = self._subscriber.index, set()
+        for payload in messages:
+            try:
+                incoming = self._venue.read(self._venue.decode(payload))
+            except Exception:  # see _is_control
+                continue
+            if isinstance(incoming, Data):
+                seen.add(index.resolve(incoming))
+        now = monotonic()
+        with self._subscriber.registry() as registry:
+            for topic in seen:
+                registry.data_came(topic, now)
+            self._awaiting_data = registry.is_awaiting_data
+
+    # Time.
+
+    def tick(self, now: float) -> float:
+        """Do what is due.
+
+        :returns: seconds until it has to be called again.
+        """
+        attempt = self._attempt
+        if attempt is None or not attempt.is_open:
+            return math.inf
+        try:
+            pause = self._beat(attempt, now)
+            if self._login_by is not None:
+                return min(pause, self._watch_login(now))
+            return min(pause, self._request_topics(attempt, now))
+        except NotConnectedError as error:
+            self._end(error)
+            return math.inf
+
+    def _watch_login(self, now: float) -> float:
+        assert self._login_by is not None
+        if now >= self._login_by:
+            self._end(
+                OpenTimeoutError(
+                    f"no answer to the login within {self._config.ack_timeout:g} s (ack_timeout)"
+                )
+            )
+            return math.inf
+        return self._login_by - now
+
+    def _beat(self, attempt: Attempt, now: float) -> float:
+        """Send a heartbeat if one is due, and see whether the last one was answered."""
+        schedule, beat = self._heartbeat, self._venue.heartbeat
+        if schedule is None or beat is None:
+            return math.inf
+        received = attempt.last_received_at
+        silence = schedule.silence(now, received)
+        if silence is not None:
+            self._end(
+                PingTimeoutError(
+                    f"heartbeat timed out: nothing came for {silence:.1f} s, "
+                    f"the timeout is {beat.timeout:g} s"
+                )
+            )
+            return math.inf
+        wait = schedule.wait(now, received)
+        if wait <= 0.0:
+            self._beats += 1
+            # Never starved: it goes out whatever the rate says, and the rest waits longer.
+            self._pacer.take()
+            if not attempt.sender.try_send_text(beat.message(self._beats).encode()):
+                schedule.missed(now)
+                return RETRY
+            schedule.sent(now)
+            wait = beat.interval
+        return max(0.001, min(wait, schedule.deadline() - now))
+
+    def _request_topics(self, attempt: Attempt, now: float) -> float:
+        with self._subscriber.registry() as registry:
+            errors = registry.expire(now)
+            silent = registry.silent(now)
+            self._awaiting_data = registry.is_awaiting_data
+        self._report(errors)
+        for topic in silent:
+            self._report_silent(topic)
+        pause = self._send_requests(attempt, now) if self._hooks.may_request() else math.inf
+        with self._subscriber.registry() as registry:
+            deadline = registry.next_deadline()
+            self._awaiting_data = registry.is_awaiting_data
+        return pause if deadline is None else max(0.001, min(pause, deadline - now))
+
+    def _report_silent(self, topic: str) -> None:
+        timeout = self._config.first_data_timeout
+        self._report(
+            [
+                SubscriptionError(
+                    f"the topic {topic!r:.80} is confirmed and has brought no data for "
+                    f"{timeout:g} s; it stays subscribed. Is the symbol traded, the channel on "
+                    "this route?",
+                    topic=topic,
+                )
+            ]
+        )
+
+    def _send_requests(self, attempt: Attempt, now: float) -> float:
+        """Send what may go out now; returns seconds until more may."""
+        while True:
+            with self._subscriber.registry() as registry:
+                if not registry.has_request(now):
+                    return math.inf
+                wait = self._pacer.try_request()
+                if wait > 0.0:
+                    return wait
+                request = registry.next_request(now)
+            if request is None:
+                return math.inf
+            if not self._send_request(attempt, request):
+                return RETRY
+
+    def _send_request(self, attempt: Attempt, request: Request) -> bool:
+        build = self._venue.subscribe if request.subscribing else self._venue.unsubscribe
+        try:
+            payload = build(request.topics, request.request_id)
+        except Exception as error:  # a venue of the user's may raise anything
+            self._give_up_request(request, error)
+            return True
+        gone = attempt.sender.try_send_text(payload.encode())
+        with self._subscriber.registry() as registry:
+            if gone:
+                registry.sent(request, monotonic())
+            else:
+                registry.unsent(request)
+        return gone
+
+    def _give_up_request(self, request: Request, error: Exception) -> None:
+        text = f"the venue could not make the request: {describe(error)}"
+        with self._subscriber.registry() as registry:
+            errors = registry.refused(
+                Refused(request_id=request.request_id, topics=request.topics, text=text),
+                monotonic(),
+            )
+        self._report(errors or [])

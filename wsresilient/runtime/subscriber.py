@@ -1,0 +1,206 @@
+"""Subscriptions as users handle them: from any thread, at any time, over all reconnects.
+
+It checks topics with the venue, keeps the registry behind a lock, and tells the connection's
+thread that there is something to do. It sends nothing: ``session.py`` does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from types import MappingProxyType
+from typing import Any
+
+from ..config import ConnectionConfig, check_callable
+from ..core.events import Message
+from ..core.subscriptions import SubscriptionRegistry
+from ..core.topic_index import TopicIndex
+from ..errors import ConfigurationError, SubscriptionError
+from ..venues.base import Venue
+
+__all__ = ["Subscriber", "TopicHandler"]
+
+TopicHandler = Callable[[Message], object]
+
+
+class Subscriber:
+    """The subscriptions of one connection.
+
+    :param venue: checks and writes topics.
+    :param config: ack_timeout, ack_retries, first_data_timeout.
+    :param channels: those that :meth:`pair_topics` gives of a symbol.
+    :param url_topics: those that the connection's own URL subscribes.
+    :raises ConfigurationError: a channel is none.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        config: ConnectionConfig,
+        *,
+        channels: Iterable[str] = (),
+        url_topics: Iterable[str] = (),
+    ) -> None:
+        self.venue = venue
+        self.channels = tuple(channels)
+        self.url_topics = tuple(url_topics)
+        self._lock = threading.RLock()  # guards _registry, and the writing of the fields below
+        self._registry = SubscriptionRegistry(
+            venue,
+            ack_timeout=config.ack_timeout,
+            ack_retries=config.ack_retries,
+            first_data_timeout=config.first_data_timeout,
+        )
+        self.index = TopicIndex((), venue.covers)  # replaced, never changed
+        self.handlers: MappingProxyType[str, tuple[TopicHandler, ...]] = MappingProxyType({})
+        self.group: str | None = None
+        self._registry.want(self.url_topics)
+        self._changed()
+
+    def __repr__(self) -> str:
+        return f"<Subscriber {self.venue!r} {self._registry!r}>"
+
+    @contextlib.contextmanager
+    def registry(self) -> Iterator[SubscriptionRegistry]:
+        """Hold the registry; nothing may be sent, logged or called while it is held."""
+        with self._lock:
+            yield self._registry
+
+    # What is seen.
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The topics that are wanted."""
+        with self._lock:
+            return self._registry.wanted
+
+    @property
+    def confirmed(self) -> frozenset[str]:
+        """The topics that the server has confirmed on the running connection."""
+        with self._lock:
+            return self._registry.confirmed
+
+    @property
+    def failed(self) -> dict[str, SubscriptionError]:
+        """The topics that were refused or never answered."""
+        with self._lock:
+            return dict(self._registry.failed)
+
+    def stats(self) -> dict[str, Any]:
+        """Counts for the monitor."""
+        with self._lock:
+            registry = self._registry
+            return {
+                "subscribed_pairs": len(registry.wanted),
+                "confirmed_subscriptions": len(registry.confirmed),
+                "failed_subscriptions": len(registry.failed),
+                "subscription_limit": self.venue.limits.topics_per_connection,
+            }
+
+    # What is asked for, from any thread.
+
+    def checked(self, topics: Iterable[Any]) -> tuple[str, ...]:
+        """Check topics and write them as the venue does.
+
+        :raises ConfigurationError: one is none; nothing has changed.
+        """
+        return tuple(dict.fromkeys(self.venue.checked(topic) for topic in topics))
+
+    def pair_topics(self, symbol: str) -> tuple[str, ...]:
+        """Give the topics of a symbol in all configured channels.
+
+        :raises ConfigurationError: there are no channels, or the symbol is none.
+        """
+        if not self.channels:
+            raise ConfigurationError(
+                "add_pair() and remove_pair() need channels=[...], the channels of each symbol"
+            )
+        if not symbol or not isinstance(symbol, str):
+            raise ConfigurationError(f"symbol is {symbol!r:.60}; allowed: a str, such as 'BTCUSDT'")
+        return tuple(self.venue.topic(channel, symbol) for channel in self.channels)
+
+    def subscribe(self, topics: Iterable[Any], handler: TopicHandler | None = None) -> bool:
+        """Want these topics too.
+
+        :returns: whether the group has changed (see :meth:`Venue.group_of`).
+        :raises ConfigurationError: one is no topic of the venue, or belongs elsewhere.
+        :raises SubscriptionLimitError: not all of them fit; nothing has changed.
+        """
+        check_callable("handler", handler)
+        checked = self.checked(topics)
+        with self._lock:
+            self._check_groups((*self._registry.wanted_in_order, *checked))
+            self._registry.want(checked)
+            if handler is not None:
+                self._add_handler(checked, handler)
+            return self._changed()
+
+    def unsubscribe(self, topics: Iterable[Any]) -> bool:
+        """Want these topics no more.
+
+        :returns: whether the group has changed.
+        :raises ConfigurationError: one is no topic of the venue.
+        """
+        checked = self.checked(topics)
+        with self._lock:
+            self._registry.unwant(checked)
+            for topic in checked:
+                self._registry.failed.pop(topic, None)
+            self._drop_handlers(checked)
+            return self._changed()
+
+    def replace(self, topics: Iterable[Any]) -> bool:
+        """Want just these topics.
+
+        :returns: whether the group has changed.
+        :raises ConfigurationError: one is no topic of the venue, or belongs elsewhere.
+        :raises SubscriptionLimitError: not all of them fit; nothing has changed.
+        """
+        checked = self.checked(topics)
+        with self._lock:
+            self._check_groups(checked)
+            _, removed = self._registry.replace(checked)
+            self._drop_handlers(removed)
+            return self._changed()
+
+    def _check_groups(self, topics: Iterable[str]) -> None:
+        groups: dict[str, str] = {}
+        for topic in topics:
+            group = self.venue.group_of(topic)
+            if group is not None:
+                groups.setdefault(group, topic)
+        if len(groups) > 1:
+            shown = ", ".join(f"{topic!r} on {group!r}" for group, topic in groups.items())
+            raise ConfigurationError(
+                f"topics of one connection must be on one route of {self.venue!r}, and these are "
+                f"not: {shown:.200}; use one connection for each route, or a ConnectionPool"
+            )
+
+    def _add_handler(self, topics: Iterable[str], handler: TopicHandler) -> None:
+        handlers = dict(self.handlers)
+        for topic in topics:
+            present = handlers.get(topic, ())
+            if handler not in present:
+                handlers[topic] = (*present, handler)
+        self.handlers = MappingProxyType(handlers)
+
+    def _drop_handlers(self, topics: Iterable[str]) -> None:
+        if self.handlers:
+            gone = set(topics)
+            kept = {topic: those for topic, those in self.handlers.items() if topic not in gone}
+            self.handlers = MappingProxyType(kept)
+
+    def _changed(self) -> bool:
+        """Bring what readers look at up to date; the lock is held."""
+        wanted = self._registry.wanted_in_order
+        self.index = TopicIndex(wanted, self.venue.covers)
+        groups = (self.venue.group_of(topic) for topic in wanted)
+        group = next((one for one in groups if one is not None), self.group)
+        changed, self.group = group != self.group, group
+        return changed
+
+    def forget_after_fork(self) -> None:
+        """In a child: the lock may have been held by a thread that is no more."""
+        self._lock = threading.RLock()
+        self._registry.lost()
