@@ -4,5 +4,17 @@ from __future__ import annotations
 
 from ..core.credentials import Credentials
 from .base import Heartbeat, Limits, ListenKey, Rate, SequenceNumbers, Venue
+from .binance import Binance
+from .okx import OKX
 
-__all__ = ["Credentials", "Heartbeat", "Limits", "ListenKey", "Rate", "SequenceNumbers", "Venue"]
+__all__ = [
+    "OKX",
+    "Binance",
+    "Credentials",
+    "Heartbeat",
+    "Limits",
+    "ListenKey",
+    "Rate",
+    "SequenceNumbers",
+    "Venue",
+]
