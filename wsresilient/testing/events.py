@@ -48,6 +48,9 @@ class Stream:
     :ivar levels: of the order book, on each side; None: all that there are.
     :ivar begins_with_snapshot: whether a new subscriber gets a snapshot before anything else: the
         event is then a :class:`Depth` or :class:`Ticker` with ``is_snapshot``.
+    :ivar one_by_one: whether each change of the order book is an event of its own.
+    :ivar is_repeated: whether an order book that has not changed is told again, with the numbers
+        that it had.
     """
 
     symbol: str
@@ -55,6 +58,8 @@ class Stream:
     interval: int = 0
     levels: int | None = None
     begins_with_snapshot: bool = False
+    one_by_one: bool = False
+    is_repeated: bool = False
 
 
 #: A topic that is accepted and never gets data: a symbol that does not exist, a wrong route, a
@@ -82,6 +87,8 @@ class Ticker(NamedTuple):
     :ivar volume: in units of the symbol.
     :ivar turnover: in units of the price.
     :ivar is_snapshot: the first that a subscriber gets, where the venue tells that apart.
+    :ivar update_id: larger than that of the symbol's ticker before; a snapshot has that of the
+        latest.
     """
 
     symbol: str
@@ -97,6 +104,7 @@ class Ticker(NamedTuple):
     ask: float
     at: int
     is_snapshot: bool = False
+    update_id: int = 0
 
 
 class Quote(NamedTuple):

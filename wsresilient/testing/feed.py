@@ -106,4 +106,7 @@ class Feed:
             topic = self._turns[self._next % len(self._turns)]
             self._next = (self._next + 1) % len(self._turns)
             if topic not in self.silenced:
-                yield topic, self._followers[topic].next(at)
+                follower = self._followers[topic]
+                yield topic, follower.next(at)
+                while follower.is_behind:
+                    yield topic, follower.next(at)

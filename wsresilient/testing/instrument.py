@@ -94,6 +94,7 @@ class Instrument:
         :param moves: whether the price moves before that.
         """
         price = self._walk() if moves else self._price
+        self._quote_id += moves
         return Ticker(
             symbol=self.symbol,
             first_price=self._first_price,
@@ -108,6 +109,7 @@ class Instrument:
             ask=price * (1 + _HALF_SPREAD),
             at=at,
             is_snapshot=is_snapshot,
+            update_id=self._quote_id,
         )
 
     def quote(self, at: int) -> Quote:
@@ -155,6 +157,15 @@ class Instrument:
         book = self._order_book()
         start, bids, asks = book.changes(number)
         return Depth(self.symbol, start + 1, book.last_id, start, bids, asks, at)
+
+    def change_after(self, number: int, at: int) -> Depth:
+        """Tell the first change in the order book after a number, which there must be.
+
+        When that is too long ago, the number of the event has a hole before it.
+        """
+        told, is_bid, level = self._order_book().change_after(number)
+        bids, asks = ((level,), ()) if is_bid else ((), (level,))
+        return Depth(self.symbol, told, told, told - 1, bids, asks, at)
 
     def book(self, levels: int | None, at: int, *, as_of: int | None = None) -> Depth:
         """Give the order book as it is.

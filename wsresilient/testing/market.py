@@ -18,6 +18,8 @@ __all__ = ["Follower", "Market"]
 _FIRST_PRICES = {"BTC": 60_000.0, "ETH": 3_000.0, "BNB": 600.0, "SOL": 150.0, "XRP": 0.6}
 # So much lies between two neighbours of the ranking by turnover that no trading upsets it.
 _TURNOVER_STEP = 1e10
+# Where an order book is told again that has not changed: every so many turns nothing happens.
+_QUIET_TURN = 5
 
 
 class Market:
@@ -71,12 +73,13 @@ class Follower:
     the others see too, each when its turn comes.
     """
 
-    __slots__ = ("_instrument", "_last_id", "stream")
+    __slots__ = ("_instrument", "_last_id", "_turn", "stream")
 
     def __init__(self, instrument: Instrument, stream: Stream) -> None:
         self.stream = stream
         self._instrument = instrument
         self._last_id = 0
+        self._turn = 0
         if stream.kind is Kind.TRADE:
             self._last_id = instrument.last_trade_id
         elif stream.kind in (Kind.DEPTH, Kind.BOOK):
@@ -84,6 +87,11 @@ class Follower:
 
     def __repr__(self) -> str:
         return f"<Follower {self.stream.symbol} {self.stream.kind.value} last_id={self._last_id}>"
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether its turn is not over: changes are told one by one, and there are more."""
+        return self.stream.one_by_one and self._last_id < self._instrument.last_book_id
 
     def next(self, at: int) -> Event:
         """Tell what comes next; when everything has been told, something happens.
@@ -116,9 +124,13 @@ class Follower:
 
     def _next_of_book(self, at: int) -> Depth:
         instrument = self._instrument
-        if self._last_id >= instrument.last_book_id:
+        self._turn += 1
+        is_quiet = self.stream.is_repeated and self._turn % _QUIET_TURN == 0
+        if self._last_id >= instrument.last_book_id and not is_quiet:
             instrument.move_book()
-        if self.stream.kind is Kind.BOOK:
+        if self.stream.one_by_one:
+            depth = instrument.change_after(self._last_id, at)
+        elif self.stream.kind is Kind.BOOK:
             depth = instrument.book(self.stream.levels, at)._replace(previous_id=self._last_id)
         else:
             depth = instrument.depth_since(self._last_id, at)

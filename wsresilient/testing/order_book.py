@@ -86,6 +86,17 @@ class OrderBook:
             tuple((self._price(place), self._asks.get(place, 0.0)) for place in asks),
         )
 
+    def change_after(self, number: int) -> tuple[int, bool, Level]:
+        """Give the first change after a number that can still be told.
+
+        :returns: its number, whether it is a bid, and how that level is now.
+        :raises IndexError: there is none.
+        """
+        oldest = self._journal[0][0]
+        told, is_bid, place = self._journal[max(0, number + 1 - oldest)]
+        side = self._bids if is_bid else self._asks
+        return told, is_bid, (self._price(place), side.get(place, 0.0))
+
     def _move(self, up: bool) -> None:
         """Shift the book by one step of the grid."""
         middle = self._middle
