@@ -38,12 +38,17 @@ from .errors import (
     VenueError,
     WSResilientError,
 )
+from .observe.alerts import Alert, AlertManager, AlertRule
 from .observe.monitor import Monitor, get_monitor, get_summary, print_connection_report
+from .observe.webhook import WebhookNotifier
 from .runtime.connection import ResilientWebSocket, connect
 from .runtime.dispatcher import Dispatcher
 from .runtime.ratelimit import RateLimiter
 
 __all__ = [
+    "Alert",
+    "AlertManager",
+    "AlertRule",
     "AuthenticationError",
     "CertificateError",
     "ConfigurationError",
@@ -77,6 +82,7 @@ __all__ = [
     "TLSError",
     "VenueError",
     "WSResilientError",
+    "WebhookNotifier",
     "connect",
     "get_monitor",
     "get_summary",
