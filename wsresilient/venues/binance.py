@@ -74,6 +74,7 @@ class Binance(Venue):
     """
 
     name = "binance"
+    private_topics = (USER_DATA,)
     # Not '"data":': an error of the WebSocket API has that too.
     data_mark = '"stream":"'
     control_mark = "serverShutdown"

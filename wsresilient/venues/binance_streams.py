@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
-from types import MappingProxyType
 from typing import Any
 
 from ..config import unknown_name
@@ -61,7 +60,7 @@ class StreamTable:
     symbol: re.Pattern[str]
     by_symbol: tuple[_Channel, ...]
     whole: Mapping[str, str | None]
-    retired: Mapping[str, str] = MappingProxyType({})
+    retired: Mapping[str, str] = field(default_factory=dict)
     default_route: str | None = None
 
     @cached_property
