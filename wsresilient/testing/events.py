@@ -11,6 +11,7 @@ from enum import Enum
 from typing import NamedTuple
 
 __all__ = [
+    "ALL_SYMBOLS",
     "SILENT",
     "Depth",
     "Event",
@@ -38,6 +39,10 @@ class Kind(Enum):
     BOOK = "book"
     #: Mark price, index price and funding rate.
     MARK = "mark"
+
+
+#: The symbol of a stream that tells of every symbol, one after the other.
+ALL_SYMBOLS = "*"
 
 
 @dataclass(frozen=True)

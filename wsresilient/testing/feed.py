@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from wsresilient.errors import ConfigurationError
 from wsresilient.testing.events import Event, Stream
-from wsresilient.testing.market import Follower, Market
+from wsresilient.testing.market import Follower, Market, Tour
 
 __all__ = ["Feed"]
 
@@ -33,7 +33,7 @@ class Feed:
         self.rate = rate
         self.is_running = True
         self.silenced: set[str] = set()
-        self._followers: dict[str, Follower] = {}
+        self._followers: dict[str, Follower | Tour] = {}
         self._turns: list[str] = []
         self._next = 0
         self._last_at: float | None = None

@@ -5,15 +5,16 @@ Pure: it reads no clock and knows no exchange's spelling; the formats turn its e
 
 from __future__ import annotations
 
+import itertools
 import random
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from wsresilient.errors import ConfigurationError
-from wsresilient.testing.events import Depth, Event, Kind, Stream
+from wsresilient.testing.events import ALL_SYMBOLS, Depth, Event, Kind, Stream
 from wsresilient.testing.instrument import Instrument
 
-__all__ = ["Follower", "Market"]
+__all__ = ["Follower", "Market", "Tour"]
 
 _FIRST_PRICES = {"BTC": 60_000.0, "ETH": 3_000.0, "BNB": 600.0, "SOL": 150.0, "XRP": 0.6}
 # So much lies between two neighbours of the ranking by turnover that no trading upsets it.
@@ -47,7 +48,7 @@ class Market:
         return f"<Market {shown}{f' and {more} more' if more > 0 else ''}>"
 
     def __contains__(self, symbol: object) -> bool:
-        return symbol in self._instruments
+        return symbol in self._instruments or symbol == ALL_SYMBOLS
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -58,11 +59,13 @@ class Market:
         """Give a symbol; None: there is none of that name."""
         return self._instruments.get(symbol)
 
-    def follow(self, stream: Stream) -> Follower:
+    def follow(self, stream: Stream) -> Follower | Tour:
         """Begin to follow a stream from now on.
 
         :raises KeyError: there is no such symbol.
         """
+        if stream.symbol == ALL_SYMBOLS:
+            return Tour([Follower(each, stream) for each in self._instruments.values()])
         return Follower(self._instruments[stream.symbol], stream)
 
 
@@ -136,6 +139,35 @@ class Follower:
             depth = instrument.depth_since(self._last_id, at)
         self._last_id = depth.last_id
         return depth
+
+
+class Tour:
+    """A topic's view of all symbols, which take turns.
+
+    :param followers: one for each symbol.
+    """
+
+    def __init__(self, followers: Sequence[Follower]) -> None:
+        self._turns = itertools.cycle(followers)
+        self._current = followers[0]
+
+    def __repr__(self) -> str:
+        return f"<Tour at {self._current!r}>"
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the turn of the current symbol is not over."""
+        return self._current.is_behind
+
+    def next(self, at: int) -> Event:
+        """Tell what comes next of the symbol whose turn it is."""
+        if not self._current.is_behind:
+            self._current = next(self._turns)
+        return self._current.next(at)
+
+    def snapshot(self, at: int) -> Event:
+        """Give what a new subscriber gets first, of the current symbol."""
+        return self._current.snapshot(at)
 
 
 def _first_price(symbol: str) -> float:
