@@ -69,6 +69,7 @@ class Refused:
     :ivar accepted: topics of the same request that this very answer accepts.
     :ivar symbol: of the refused topic, where the venue names no more (MEXC).
     :ivar channel: of the refused topic, where the venue names no more (OKX's connection count).
+    :ivar tag: where nothing else is named: the oldest request with this tag is meant.
         While a login is under way, a refusal that names nothing at all is the login's.
     """
 
@@ -82,6 +83,7 @@ class Refused:
     accepted: tuple[str, ...] = ()
     symbol: str | None = None
     channel: str | None = None
+    tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,8 @@ class PendingRequests:
 
     def refused_by(self, answer: Refused) -> Request | None:
         """Find what a refusal is for."""
-        request = self.answered_by(answer.request_id, None, answer.topics)
+        tag = None if answer.topics else answer.tag
+        request = self.answered_by(answer.request_id, tag, answer.topics)
         if request is not None or answer.symbol is None:
             return request
         matching = (one for one in self if one.subscribing and one.named(answer))

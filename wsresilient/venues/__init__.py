@@ -5,12 +5,18 @@ from __future__ import annotations
 from ..core.credentials import Credentials
 from .base import Heartbeat, Limits, ListenKey, Rate, SequenceNumbers, Venue
 from .binance import Binance
+from .bybit import Bybit
+from .custom import Custom
+from .mexc import MEXC
 from .okx import OKX
 
 __all__ = [
+    "MEXC",
     "OKX",
     "Binance",
+    "Bybit",
     "Credentials",
+    "Custom",
     "Heartbeat",
     "Limits",
     "ListenKey",

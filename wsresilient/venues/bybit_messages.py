@@ -1,0 +1,199 @@
+"""What Bybit's messages say: answers to requests, and the numbers that name and order data.
+
+Texts marked "observed" come from users' reports, the rest from Bybit's documentation. Whatever
+comes, nothing here raises: what is not understood is an answer without an id, or has no name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from ..core.incoming import (
+    Acknowledged,
+    Answer,
+    Incoming,
+    LoggedIn,
+    LoginRefused,
+    Pong,
+    Refused,
+)
+from .base import SequenceNumbers
+
+__all__ = ["identity_of", "read_control", "request_id_of", "sequence_of", "symbol_in"]
+
+#: Codes after which the same credentials may succeed later: the clock, too many, restarting.
+_PASSING_CODES = frozenset({10002, 10006, 10016, 10019, 10429, 20003})
+_TOO_MANY_CODES = frozenset({10006, 10429, 20003})
+_CLOCK_CODE = 10002
+_SERVER_TIME = re.compile(r"server_timestamp\[(\d{13})\]")  # observed
+_NAMED_TOPICS = re.compile(r"topic:\s*(\S+)$")  # observed: "error:handler not found,topic:X"
+#: Longer numbers are no ids of ours, and Python converts them slowly or not at all.
+_LONGEST_ID = 18
+
+
+def request_id_of(message: dict[str, Any]) -> Hashable:
+    """Give the ``req_id``, as a number where it is one, or None."""
+    given = message.get("req_id") or message.get("reqId")
+    if isinstance(given, str) and given.isdecimal() and len(given) <= _LONGEST_ID:
+        return int(given)
+    return given if isinstance(given, (str, int)) else None
+
+
+def symbol_in(data: Any) -> str | None:
+    """Give the symbol that private rows have in common, or None."""
+    rows = data if isinstance(data, list) else [data]
+    symbols = [row.get("symbol") if isinstance(row, dict) else None for row in rows]
+    first = symbols[0] if symbols else None
+    return first if isinstance(first, str) and symbols.count(first) == len(symbols) else None
+
+
+def read_control(message: dict[str, Any]) -> Incoming:
+    """Read a message that is no data."""
+    if message.get("type") == "COMMAND_RESP":
+        return _read_command(message)
+    operation, text = message.get("op"), _text(message)
+    # On the markets' connections the answer to a ping has the op "ping".
+    if operation == "pong" or text == "pong":
+        return Pong()
+    accepted = message.get("success") is True or message.get("retCode") == 0
+    if operation == "auth":
+        return LoggedIn() if accepted else _login_refused(message, text)
+    request_id = request_id_of(message)
+    if operation not in ("subscribe", "unsubscribe"):
+        return Answer(request_id)
+    return Acknowledged(request_id) if accepted else _refused(message, text)
+
+
+def _refused(message: dict[str, Any], text: str) -> Refused:
+    named = _NAMED_TOPICS.search(text)
+    code = _code(message)
+    return Refused(
+        request_id_of(message),
+        topics=tuple(named[1].split(",")) if named else (),
+        code=code,
+        text=text,
+        whole_request=True,  # one bad topic fails all topics of its request
+        temporary=code in _TOO_MANY_CODES or "too many" in text.lower(),
+        present="already subscribed" in text,
+    )
+
+
+def _read_command(message: dict[str, Any]) -> Incoming:
+    """Read an answer of the option market, which names the topics and no request."""
+    request_id, text, code = request_id_of(message), _text(message), _code(message)
+    failed, accepted = (_topics(message, name) for name in ("failTopics", "successTopics"))
+    if failed:
+        text = text or "Bybit names it among the failTopics"
+        return Refused(request_id, failed, code, text, accepted=accepted)
+    if accepted:
+        return Acknowledged(request_id, accepted)
+    if message.get("success") is False:
+        return Refused(request_id, code=code, text=text, whole_request=True)
+    return Answer(request_id)
+
+
+def _topics(message: dict[str, Any], name: str) -> tuple[str, ...]:
+    data = message.get("data")
+    found = data.get(name) if isinstance(data, dict) else None
+    return tuple(one for one in found if isinstance(one, str)) if isinstance(found, list) else ()
+
+
+def _text(message: dict[str, Any]) -> str:
+    return str(message.get("ret_msg") or message.get("retMsg") or "")
+
+
+def _code(message: dict[str, Any]) -> int | str | None:
+    code = message.get("retCode")
+    return code if isinstance(code, (int, str)) else None
+
+
+def _login_refused(message: dict[str, Any], text: str) -> LoginRefused:
+    code = _code(message)
+    if text == "Params Error":  # observed: all that the private connection says
+        text = "Params Error, which Bybit says of a wrong key and of a wrong clock alike"
+    told = _SERVER_TIME.search(text)
+    expired = "request expired" in text.lower()  # observed
+    return LoginRefused(
+        code=code,
+        text=text,
+        final=code not in _PASSING_CODES and not expired,
+        clock=code == _CLOCK_CODE or expired,
+        server_time=int(told[1]) / 1000 if told else None,
+    )
+
+
+# Names and numbers of data. A message of another shape than documented has none.
+
+
+def identity_of(message: Any) -> Hashable | None:
+    """Name a :class:`~wsresilient.Message`, or give None where nothing names it."""
+    raw = message.raw
+    topic = raw.get("topic") if isinstance(raw, dict) else None
+    if not isinstance(topic, str):
+        return None
+    make = _IDENTITIES.get(topic.partition(".")[0])
+    if make is None:
+        return None
+    try:
+        parts = make(raw)
+    except (AttributeError, IndexError, KeyError, TypeError):
+        return None
+    named = bool(parts) and all(isinstance(part, (int, str)) for part in parts)
+    return (topic, *parts) if named else None
+
+
+def sequence_of(message: Any) -> SequenceNumbers | None:
+    """Give the update number of an order book, or None."""
+    raw, data = message.raw, message.data
+    if not isinstance(raw, dict) or not isinstance(data, dict):
+        return None
+    topic, update = raw.get("topic"), data.get("u")
+    if not isinstance(topic, str) or not topic.startswith("orderbook."):
+        return None
+    if not isinstance(update, int):
+        return None
+    # 1: Bybit's service has restarted. A snapshot may replace the book at any time.
+    restart = update == 1 or raw.get("type") == "snapshot"
+    return SequenceNumbers(topic, update, update, restart=restart)
+
+
+def _book(raw: dict[str, Any]) -> tuple[Any, ...]:
+    # Level 1 comes again every 3 s without a change: the same numbers, the same message.
+    data = raw["data"]
+    return raw["type"], data["u"], data["seq"]
+
+
+def _trades(raw: dict[str, Any]) -> tuple[Any, ...]:
+    rows = raw["data"]
+    return rows[0]["i"], rows[-1]["i"], len(rows)
+
+
+def _candle(raw: dict[str, Any]) -> tuple[Any, ...]:
+    row = raw["data"][-1]
+    return row["start"], row["timestamp"], row["confirm"], row["volume"]
+
+
+def _ticker(raw: dict[str, Any]) -> tuple[Any, ...]:
+    # Options have an id; elsewhere several changes may share one cross sequence.
+    return (raw["id"],) if "id" in raw else (raw["type"], raw["cs"], raw["ts"])
+
+
+def _executions(raw: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row["execId"] for row in raw["data"])
+
+
+def _orders(raw: dict[str, Any]) -> tuple[Any, ...]:
+    names = ("orderId", "updatedTime", "orderStatus")
+    return tuple(row[name] for row in raw["data"] for name in names)
+
+
+_IDENTITIES: dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
+    "orderbook": _book,
+    "publicTrade": _trades,
+    "kline": _candle,
+    "tickers": _ticker,
+    "execution": _executions,
+    "order": _orders,
+}
