@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
 from ..config import unknown_name
 from ..core.backoff import ReconnectPolicy
@@ -30,6 +31,7 @@ __all__ = [
     "Venue",
     "join_topic",
     "split_topic",
+    "split_url",
 ]
 
 VenueT = TypeVar("VenueT", bound="Venue")
@@ -343,3 +345,11 @@ def split_topic(topic: str) -> tuple[str, str | None, dict[str, str]]:
     channel, colon, symbol = head.partition(":")
     pairs = (pair.partition("=") for pair in query.split("&") if pair)
     return channel, symbol if colon else None, {name: value for name, _, value in pairs}
+
+
+def split_url(url: Any) -> SplitResult | None:
+    """Take a URL apart; None: it is none, and whoever connects will say so."""
+    try:
+        return urlsplit(url) if isinstance(url, str) else None
+    except ValueError:
+        return None

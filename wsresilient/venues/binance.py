@@ -11,7 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from ..config import check_choice
+from ..config import check_choice, unknown_name
 from ..core.backoff import ReconnectPolicy
 from ..core.credentials import Credentials
 from ..core.encoding import encode_json
@@ -156,6 +156,8 @@ class Binance(Venue):
         :param parameters: interval, window, levels, speed.
         :raises ConfigurationError: there is no such channel, or the symbol is not one.
         """
+        if not isinstance(channel, str):
+            raise unknown_name("channel", str(channel), self.channels)
         channel, _, own = channel.partition("?")
         pairs = (pair.partition("=") for pair in own.split("&") if pair)
         given = {name: value for name, _, value in pairs}

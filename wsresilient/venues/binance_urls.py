@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
+from typing import Any
+from urllib.parse import parse_qs, quote, unquote, urlunsplit
 
+from .base import split_url
 from .binance_streams import PRIVATE, USER_DATA, is_market_stream
 
 __all__ = ["ENVIRONMENTS", "MARKETS", "SERVERS", "Servers", "topics_in", "with_path"]
@@ -69,16 +71,16 @@ SERVERS = {
 }
 
 
-def with_path(url: str, *, market: str, group: str | None, listen_key: str | None) -> str:
+def with_path(url: Any, *, market: str, group: str | None, listen_key: str | None) -> Any:
     """Give a URL the path that a group of topics needs.
 
     A URL of the server alone gets it, and so does one of Binance's own paths that is another
     group's: on the wrong route of the futures a stream is acknowledged and stays silent. Any other
-    path, such as a gateway's, is left as it is, and so is all that ``group=None`` allows.
+    path, such as a gateway's, is left as it is, and so is any path where there is no group yet.
+    What is no URL is left too, for whoever connects to tell.
     """
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # whoever connects tells what is wrong with it
+    parts = split_url(url)
+    if parts is None:
         return url
     segments = [segment for segment in parts.path.split("/") if segment]
     if not segments:
@@ -109,9 +111,8 @@ def _own_path(market: str, group: str | None, listen_key: str | None) -> str:
 
 def topics_in(url: str) -> tuple[str, ...]:
     """Give the streams in ``/ws/<a>/<b>`` and ``/stream?streams=<a>/<b>``."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
+    parts = split_url(url)
+    if parts is None:
         return ()
     segments = [unquote(segment) for segment in parts.path.split("/") if segment]
     if segments[:1] and segments[0] in _ROUTES:

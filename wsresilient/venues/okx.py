@@ -10,9 +10,9 @@ import re
 from collections.abc import Hashable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlunsplit
 
-from ..config import check_choice
+from ..config import check_choice, unknown_name
 from ..core.backoff import ReconnectPolicy
 from ..core.credentials import Credentials
 from ..core.encoding import encode_json
@@ -29,7 +29,7 @@ from ..core.incoming import (
 )
 from ..errors import ConfigurationError
 from . import okx_channels, okx_events
-from .base import Heartbeat, Limits, Rate, SequenceNumbers, Venue, split_topic
+from .base import Heartbeat, Limits, Rate, SequenceNumbers, Venue, split_topic, split_url
 
 __all__ = ["OKX"]
 
@@ -161,6 +161,8 @@ class OKX(Venue):
         :raises ConfigurationError: there is no such channel here, its instrument is missing or
             none, or a parameter is unknown.
         """
+        if not isinstance(channel, str):
+            raise unknown_name("channel", str(channel), self.channels)
         channel, own_symbol, given = split_topic(channel)
         symbol = own_symbol if symbol is None else symbol
         return okx_channels.build(self.channel_type, channel, symbol, {**given, **parameters})
@@ -258,12 +260,12 @@ class OKX(Venue):
         return okx_events.sequence(message.channel, message.symbol, message.data)
 
 
-def _with_path(url: str, path: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # whoever connects tells what is wrong with it
+def _with_path(url: Any, path: str) -> Any:
+    """Give a URL that has no path OKX's own."""
+    parts = split_url(url)
+    if parts is None or parts.path.strip("/"):
         return url
-    return url if parts.path.strip("/") else urlunsplit(parts._replace(path=path))
+    return urlunsplit(parts._replace(path=path))
 
 
 def _request(operation: str, topics: Sequence[str], request_id: int) -> str:
