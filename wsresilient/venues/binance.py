@@ -21,6 +21,7 @@ from .base import Heartbeat, Limits, ListenKey, Rate, SequenceNumbers, Venue
 from .binance_answers import hashable_id, login_request, read_answer
 from .binance_streams import FUTURES, PRIVATE, SPOT, USER_DATA
 from .binance_urls import ENVIRONMENTS, MARKETS, SERVERS, topics_in, with_path
+from .rest_binance import BinanceRest
 
 __all__ = ["Binance"]
 
@@ -134,6 +135,11 @@ class Binance(Venue):
     def rest_url(self) -> str:
         """Base URL for REST without a slash at the end."""
         return (self._rest_url or self._servers.rest).rstrip("/")
+
+    @property
+    def rest(self) -> BinanceRest:
+        """How its REST speaks."""
+        return BinanceRest(self.market)
 
     def url_topics(self, url: str) -> tuple[str, ...]:
         """Give the streams that stand in a URL."""

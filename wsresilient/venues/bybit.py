@@ -30,6 +30,7 @@ from .bybit_topics import (
     public_channels,
     split,
 )
+from .rest_bybit import BybitRest
 
 __all__ = ["Bybit"]
 
@@ -120,6 +121,11 @@ class Bybit(Venue):
     def rest_url(self) -> str:
         """Base URL for REST."""
         return (self._rest_url or _REST[self.environment]).rstrip("/")
+
+    @property
+    def rest(self) -> BybitRest:
+        """How its REST speaks."""
+        return BybitRest(self.market)
 
     # Topics.
 

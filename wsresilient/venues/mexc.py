@@ -31,6 +31,7 @@ from ..errors import ConfigurationError
 from .base import Heartbeat, Limits, Rate, SequenceNumbers, Venue, split_topic
 from .mexc_data import identity_of, sequence_of
 from .mexc_topics import CHANNELS, checked_topic, is_private, params_of, same_stream, wire_topic
+from .rest_mexc import MEXCRest
 
 __all__ = ["MEXC"]
 
@@ -92,6 +93,11 @@ class MEXC(Venue):
     def rest_url(self) -> str:
         """Base URL for REST."""
         return (self._rest_url or _REST).rstrip("/")
+
+    @property
+    def rest(self) -> MEXCRest:
+        """How its REST speaks."""
+        return MEXCRest()
 
     # Topics.
 

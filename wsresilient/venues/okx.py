@@ -30,6 +30,7 @@ from ..core.incoming import (
 from ..errors import ConfigurationError
 from . import okx_channels, okx_events
 from .base import Heartbeat, Limits, Rate, SequenceNumbers, Venue, split_topic, split_url
+from .rest_okx import OKXRest
 
 __all__ = ["OKX"]
 
@@ -144,6 +145,11 @@ class OKX(Venue):
     def rest_url(self) -> str:
         """Base URL for REST without a slash at the end; demo has the same as live."""
         return (self._rest_url or _REST_URL).rstrip("/")
+
+    @property
+    def rest(self) -> OKXRest:
+        """How its REST speaks."""
+        return OKXRest(demo=self.environment == "demo")
 
     # Topics.
 
