@@ -13,10 +13,16 @@ from collections.abc import Callable
 from wsresilient.errors import ConfigurationError
 from wsresilient.testing.formats.base import ExchangeFormat
 from wsresilient.testing.formats.binance import BinanceFormat
+from wsresilient.testing.formats.bybit import BybitFormat
+from wsresilient.testing.formats.mexc import MEXCFormat
 
 __all__ = ["FORMATS", "format_of"]
 
-FORMATS: dict[str, Callable[[], ExchangeFormat]] = {"binance": BinanceFormat}
+FORMATS: dict[str, Callable[[], ExchangeFormat]] = {
+    "binance": BinanceFormat,
+    "bybit": BybitFormat,
+    "mexc": MEXCFormat,
+}
 
 
 def format_of(venue: str | ExchangeFormat) -> ExchangeFormat:
