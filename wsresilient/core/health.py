@@ -11,7 +11,7 @@ from ..errors import SendTimeoutError, StaleConnectionError
 from .failure import Failure, FailureKind, classify
 from .history import Totals
 
-__all__ = ["Vitals", "is_healthy", "quality_score", "rate_stats", "verdict"]
+__all__ = ["Vitals", "is_healthy", "quality_score", "rate_stats", "silence", "verdict"]
 
 #: A healthy connection may be without a message for so long; beyond it the score falls.
 QUIET = 60.0
@@ -63,6 +63,16 @@ def verdict(vitals: Vitals, config: ConnectionConfig, now: float) -> Failure | N
     return None
 
 
+def silence(last_message_age: float | None, duration: float) -> float:
+    """Seconds without a message on this connection.
+
+    :param last_message_age: seconds, or None before the first message; it may have come over
+        an earlier connection.
+    :param duration: seconds since it connected.
+    """
+    return duration if last_message_age is None else min(last_message_age, duration)
+
+
 def is_healthy(
     *, connected: bool, last_message_age: float | None, duration: float, stale_after: float | None
 ) -> bool:
@@ -73,10 +83,7 @@ def is_healthy(
     """
     if not connected:
         return False
-    if stale_after is None:
-        return True
-    age = duration if last_message_age is None else min(last_message_age, duration)
-    return age <= stale_after
+    return stale_after is None or silence(last_message_age, duration) <= stale_after
 
 
 def quality_score(
@@ -117,7 +124,7 @@ def rate_stats(stats: Mapping[str, Any], before: Totals) -> int:
     errors: int = stats["error_count"] + stats["callback_errors"]
     return quality_score(
         healthy=stats["is_healthy"],
-        last_message_age=stats["last_message_age"],
+        last_message_age=silence(stats["last_message_age"], stats["connection_duration"]),
         reconnects_per_hour=stats["reconnects_last_hour"],
         errors=errors - before.errors - before.callback_errors,
         messages=stats["message_count"] - before.messages,

@@ -1,0 +1,416 @@
+"""What has happened to one connection, as far back as a diagnosis or a plot needs it.
+
+Everything is bounded, so that a connection of many months needs no more memory than one of a
+day. Nothing is called per message: the watchdog samples counters, the rest are rare events.
+Time is an argument: ``now`` is monotonic seconds, ``wall`` the wall clock of the same moment.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from .events import Gap
+
+__all__ = ["ConnectionHistory", "Outage", "SlowNote", "Totals"]
+
+HOUR = 3600.0
+
+#: How much is kept of each kind.
+MOST_OUTAGES = 100
+MOST_RECONNECTS = 1000
+MOST_ERRORS = 30
+MOST_GAPS = 50
+MOST_SLOW_CALLS = 20
+MOST_POINTS = 1440  # minutes: a day
+#: Topics that are named in what is told of a gap.
+MOST_TOPICS = 10
+
+# Samples of the counters grow sparser with their age: how far back a window reaches is known to
+# a few percent, whether it is a second or an hour. Seconds between samples, and how many.
+_SPACINGS = (0.05, 0.25, 1.0, 4.0, 16.0, 64.0, 240.0)
+_SAMPLES_EACH = 24
+
+
+class Totals(NamedTuple):
+    """Counters that only grow, at one moment.
+
+    :ivar at: monotonic seconds.
+    :ivar messages: data messages.
+    :ivar errors: failures of attempts and connections.
+    :ivar callback_errors: handler calls that raised.
+    :ivar dropped: messages dropped by the overflow policy.
+    :ivar holes: gaps that were neither planned nor filled.
+    """
+
+    at: float
+    messages: int = 0
+    errors: int = 0
+    callback_errors: int = 0
+    dropped: int = 0
+    holes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A time without a connection, and what it began with.
+
+    :ivar at: wall clock of its beginning.
+    :ivar began: the same, monotonic.
+    :ivar kind: the value of a :class:`~wsresilient.core.failure.FailureKind`.
+    :ivar close_code: of the close frame that it began with, or None.
+    :ivar text: type and cause.
+    :ivar planned: whether it began with an end that we wanted.
+    :ivar was_open: whether a connection was lost, rather than never won.
+    :ivar attempts: how many attempts have failed since.
+    :ivar lasted: seconds until there was a connection again; None until then.
+    """
+
+    at: float
+    began: float
+    kind: str
+    close_code: int | None
+    text: str
+    planned: bool
+    was_open: bool
+    attempts: int
+    lasted: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "at": self.at,
+            "kind": self.kind,
+            "close_code": self.close_code,
+            "text": self.text,
+            "attempts": self.attempts,
+            "lasted": None if self.lasted is None else round(self.lasted, 3),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SlowNote:
+    """A handler call that lasted too long.
+
+    :ivar seen: monotonic seconds at which it was seen last.
+    :ivar event: what it was called for.
+    :ivar where: it stood.
+    :ivar seconds: it had lasted by then.
+    """
+
+    seen: float
+    event: str
+    where: str
+    seconds: float
+
+
+class ConnectionHistory:
+    """The past of one connection, over all its lives.
+
+    Each part has one writer at a time: the connection's thread has :meth:`ended`,
+    :meth:`opened` and :meth:`add_error`; the watchdog :meth:`sample` and :meth:`note_slow_call`;
+    the thread that serves the lane :meth:`add_handler_error`; whoever starts the connection
+    :meth:`begin`, before the others exist. Gaps come from several threads, so that their owner
+    holds a lock around :meth:`add_gap`. Everybody may read: readers copy, with one operation of
+    the interpreter.
+    """
+
+    def __init__(self) -> None:
+        #: Monotonic seconds since when there is no connection though there should be, or None.
+        self.down_since: float | None = None
+        self.last_failure_kind: str | None = None
+        self.last_close_code: int | None = None
+        self.gap_count = 0
+        self.holes = 0  # of them those that were neither planned nor filled
+        self._is_out = False
+        self._outages: deque[Outage] = deque(maxlen=MOST_OUTAGES)
+        self._reconnects: deque[float] = deque(maxlen=MOST_RECONNECTS)
+        self._errors: deque[tuple[float, str]] = deque(maxlen=MOST_ERRORS)
+        self._handler_errors: deque[tuple[float, str]] = deque(maxlen=MOST_ERRORS)
+        self._slow_calls: deque[SlowNote] = deque(maxlen=MOST_SLOW_CALLS)
+        self._gaps: deque[Gap] = deque(maxlen=MOST_GAPS)
+        self._samples = _ThinningSamples()
+        self._minutes = _MinuteSeries()
+
+    # What is written.
+
+    def begin(self, now: float) -> None:
+        """Note that the connection was started, perhaps again."""
+        self.down_since = now
+        self._is_out = False
+        self._minutes.interrupt()
+        if self._samples.is_empty:  # what comes before the first look counts, too
+            self._samples.add(Totals(now))
+
+    def ended(
+        self,
+        now: float,
+        wall: float,
+        *,
+        kind: str,
+        text: str,
+        close_code: int | None = None,
+        planned: bool = False,
+        was_open: bool = True,
+    ) -> None:
+        """Note the end of a connection, or of an attempt that did not become one.
+
+        :param was_open: False for such an attempt.
+        """
+        if not planned:
+            self.last_failure_kind = kind
+        if was_open:
+            self.last_close_code = close_code
+        if self.down_since is None:
+            self.down_since = now
+        failed = 0 if was_open or planned else 1
+        if self._is_out and not was_open:
+            latest = self._outages[-1]
+            self._outages[-1] = replace(latest, attempts=latest.attempts + failed)
+            return
+        self._is_out = True
+        self._outages.append(
+            Outage(
+                at=wall,
+                began=now,
+                kind=kind,
+                close_code=close_code,
+                text=text,
+                planned=planned,
+                was_open=was_open,
+                attempts=failed,
+            )
+        )
+
+    def opened(self, now: float, *, counts: bool = True) -> None:
+        """Note that there is a connection.
+
+        :param counts: False leaves reconnects to :meth:`add_reconnect`.
+        """
+        self.down_since = None
+        if not self._is_out:
+            return
+        self._is_out = False
+        latest = self._outages[-1]
+        self._outages[-1] = replace(latest, lasted=now - latest.began)
+        # A rotation that went as planned is no reconnect that anybody has to think about.
+        if counts and latest.was_open and (latest.attempts or not latest.planned):
+            self._reconnects.append(now)
+
+    def add_reconnect(self, now: float) -> None:
+        """Note a reconnect of which nothing else is known."""
+        self._reconnects.append(now)
+
+    def add_error(self, wall: float, text: str) -> None:
+        """Keep the text of a failure, redacted."""
+        self._errors.append((wall, text))
+
+    def add_handler_error(self, wall: float, text: str) -> None:
+        """Keep the text of what a handler raised, redacted."""
+        self._handler_errors.append((wall, text))
+
+    def add_gap(self, gap: Gap) -> None:
+        """Count and keep a gap."""
+        self.gap_count += 1
+        if gap.reason != "rotation" and not gap.recovered:
+            self.holes += 1
+        self._gaps.append(gap)
+
+    def note_slow_call(self, note: SlowNote, *, is_new: bool) -> None:
+        """Keep a handler call that lasts too long, or what is known of it by now.
+
+        :param is_new: whether it is another call than that of the latest note.
+        """
+        if is_new or not self._slow_calls:
+            self._slow_calls.append(note)
+        else:
+            self._slow_calls[-1] = note
+
+    def sample(self, totals: Totals, wall: float, ping_rtt: float | None) -> None:
+        """Note the counters; once a second is enough.
+
+        :param ping_rtt: seconds that the latest ping took, or None.
+        """
+        self._samples.add(totals)
+        self._minutes.add(totals.at, wall, totals.messages, ping_rtt)
+
+    # What is read.
+
+    def reconnects_since(self, at: float) -> int:
+        """How many unplanned reconnects there were (at most 1000)."""
+        times = tuple(self._reconnects)
+        return len(times) - bisect_left(times, at)
+
+    def outages_since(self, at: float) -> list[Outage]:
+        """The outages that began later, oldest first."""
+        return [outage for outage in tuple(self._outages) if outage.began >= at]
+
+    def slow_calls_since(self, at: float) -> list[SlowNote]:
+        """The slow handler calls that were seen later, oldest first."""
+        return [note for note in tuple(self._slow_calls) if note.seen >= at]
+
+    def totals_before(self, at: float) -> Totals:
+        """The counters as they were at ``at``, or shortly before; else the oldest that are known.
+
+        What has been counted since is that minus this.
+        """
+        return self._samples.before(at)
+
+    def totals_hour_ago(self) -> Totals:
+        """The counters as they were an hour ago; cheaper, and less exact."""
+        return self._samples.hour_ago()
+
+    def latest_error(self) -> str:
+        """The text of the latest failure or handler error, or ""."""
+        errors = self._all_errors()
+        return errors[-1][1] if errors else ""
+
+    def latest_gap(self) -> Gap | None:
+        """The latest gap that was neither planned nor filled."""
+        for gap in reversed(tuple(self._gaps)):
+            if gap.reason != "rotation" and not gap.recovered:
+                return gap
+        return None
+
+    def stats(self, now: float) -> dict[str, Any]:
+        """What the past adds to the stats of a connection."""
+        return {
+            "reconnects_last_hour": self.reconnects_since(now - HOUR),
+            "gap_count": self.gap_count,
+            "last_close_code": self.last_close_code,
+            "last_failure_kind": self.last_failure_kind,
+        }
+
+    def as_dict(self, since: float = 0.0) -> dict[str, Any]:
+        """Everything as plain values for JSON, oldest first.
+
+        :param since: wall clock; leave out what is older.
+        """
+        rates, rtts = self._minutes.series(since)
+        return {
+            "events": [one.as_dict() for one in tuple(self._outages) if one.at >= since],
+            "errors": [{"at": at, "text": text} for at, text in self._all_errors() if at >= since],
+            "rates": rates,
+            "rtt": rtts,
+            "gaps": [_gap_dict(gap) for gap in tuple(self._gaps) if gap.ended_at >= since],
+        }
+
+    def _all_errors(self) -> list[tuple[float, str]]:
+        return sorted((*tuple(self._errors), *tuple(self._handler_errors)))
+
+
+def _gap_dict(gap: Gap) -> dict[str, Any]:
+    return {
+        "at": gap.ended_at,
+        "reason": gap.reason,
+        "topics": list(gap.topics[:MOST_TOPICS]),
+        "started_at": gap.started_at,
+        "ended_at": gap.ended_at,
+        "recovered": gap.recovered,
+    }
+
+
+class _ThinningSamples:
+    """Samples of the counters that grow sparser with their age."""
+
+    __slots__ = ("_tiers",)
+
+    def __init__(self) -> None:
+        self._tiers: tuple[deque[Totals], ...] = tuple(
+            deque(maxlen=_SAMPLES_EACH) for _ in _SPACINGS
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._tiers[0]
+
+    def add(self, totals: Totals) -> None:
+        for tier, spacing in zip(self._tiers, _SPACINGS, strict=True):
+            if tier and totals.at - tier[-1].at < spacing:
+                return
+            tier.append(totals)
+
+    def before(self, at: float) -> Totals:
+        oldest = Totals(at)
+        for tier in self._tiers:
+            samples: Sequence[Totals] = tuple(tier)
+            if not samples:
+                return oldest
+            oldest = samples[0]
+            if oldest.at <= at:
+                return samples[bisect_right(samples, at, key=_time_of) - 1]
+        return oldest
+
+    def hour_ago(self) -> Totals:
+        # The sparsest tier whose oldest sample is not much older than an hour.
+        tier = self._tiers[-1]
+        try:
+            back = min(len(tier), 1 + math.ceil(HOUR / _SPACINGS[-1]))
+            return tier[-back]
+        except IndexError:
+            return Totals(0.0)
+
+
+def _time_of(totals: Totals) -> float:
+    return totals.at
+
+
+class _MinuteSeries:
+    """Message rate and round-trip time, one point a minute.
+
+    In one array of doubles: a day of a connection takes 34 KiB. Each point goes in and out with
+    one operation, so that readers never see half of one.
+    """
+
+    __slots__ = ("_begun", "_latest", "_points", "_worst_rtt")
+
+    def __init__(self) -> None:
+        self._points = array("d")  # wall clock, messages a minute, seconds; and again
+        self._begun: tuple[float, int] | None = None  # of the running minute: time, messages
+        self._latest: tuple[float, float, float] | None = None  # the point so far
+        self._worst_rtt = math.nan
+
+    def interrupt(self) -> None:
+        """Begin a new minute with the next sample: in between there was nothing."""
+        self._begun = self._latest = None
+        self._worst_rtt = math.nan
+
+    def add(self, now: float, wall: float, messages: int, ping_rtt: float | None) -> None:
+        if self._begun is None:
+            self._begun = (now, messages)
+            return
+        if ping_rtt is not None and not self._worst_rtt >= ping_rtt:
+            self._worst_rtt = ping_rtt
+        began, before = self._begun
+        elapsed = now - began
+        if elapsed < 1.0:
+            return  # too short to tell a rate
+        point = (wall, (messages - before) * 60.0 / elapsed, self._worst_rtt)
+        if elapsed < 60.0:
+            self._latest = point
+            return
+        if len(self._points) >= 3 * MOST_POINTS:
+            del self._points[:3]
+        self._points.extend(array("d", point))
+        self._begun, self._latest, self._worst_rtt = (now, messages), None, math.nan
+
+    def series(self, since: float) -> tuple[list[list[float]], list[list[float]]]:
+        """Give [wall, messages a minute] and [wall, seconds]; the running minute comes last."""
+        latest, flat = self._latest, self._points[:]
+        points = list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
+        if latest is not None and (not points or latest[0] > points[-1][0]):
+            points.append(latest)
+        rates: list[list[float]] = []
+        rtts: list[list[float]] = []
+        for wall, rate, rtt in points:
+            if wall < since:
+                continue
+            rates.append([round(wall, 1), round(rate, 1)])
+            if not math.isnan(rtt):
+                rtts.append([round(wall, 1), round(rtt, 5)])
+        return rates, rtts
