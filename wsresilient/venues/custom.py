@@ -32,6 +32,8 @@ __all__ = ["Custom"]
 
 #: What every request is tagged with: an acknowledgement without an id is the oldest one's.
 _TAG = "request"
+#: Longer numbers are no ids of ours.
+_LONGEST_ID = 18
 _READ = (Acknowledged, Answer, Data, LoggedIn, LoginRefused, Notice, Pong, Refused)
 
 
@@ -94,7 +96,7 @@ class Custom(Venue):
         login_of: Callable[[Any], Any] | None = None,
         data_of: Callable[[Any], Any] | None = None,
         decode: Callable[[str | bytes], Any] | None = None,
-        make_topic: Callable[..., str] | None = None,
+        make_topic: Callable[..., Any] | None = None,
         channels: Sequence[str] = (),
         id_field: str | None = None,
         settings: Mapping[str, Any] | None = None,
@@ -115,7 +117,7 @@ class Custom(Venue):
         )
         self.name = name
         self.channels = _checked_channels(channels)
-        self.settings = _checked_settings(settings or {})
+        self.settings = _checked_settings({} if settings is None else settings)
         self.acknowledges = ack_of is not None
         self._takes_id = _takes_id(subscribe)
         self._subscribe, self._unsubscribe = _with_id(subscribe), _with_id(unsubscribe)
@@ -135,10 +137,11 @@ class Custom(Venue):
 
         :raises ConfigurationError: there is no such channel.
         """
-        plain, _, given = split_topic(channel)
+        plain, inner, given = split_topic(channel)
         self._check_channel(plain)
         if self._make_topic is None:
             return super().topic(channel, symbol, **parameters)
+        symbol = inner if symbol is None else symbol
         made = self._make_topic(plain, symbol, **{**given, **parameters})
         if not isinstance(made, str) or not made:
             raise _refuse("what make_topic() returned", made, "a str that is not empty")
@@ -225,8 +228,10 @@ class Custom(Venue):
 
     def _read_login(self, message: Any) -> Incoming | None:
         verdict = None if self._login_of is None else self._login_of(message)
-        if verdict is None or verdict is False or isinstance(verdict, _READ):
-            return verdict or None
+        if verdict is None or verdict is False:
+            return None
+        if isinstance(verdict, _READ):
+            return verdict
         if verdict is True:
             return LoggedIn()
         if isinstance(verdict, str):
@@ -235,8 +240,10 @@ class Custom(Venue):
 
     def _read_ack(self, message: Any) -> Incoming | None:
         answer = None if self._ack_of is None else self._ack_of(message)
-        if answer is None or answer is False or isinstance(answer, _READ):
-            return answer or None
+        if answer is None or answer is False:
+            return None
+        if isinstance(answer, _READ):
+            return answer
         if answer is True:
             return Acknowledged(tag=_TAG)
         if isinstance(answer, SubscriptionError):
@@ -245,7 +252,7 @@ class Custom(Venue):
         if isinstance(answer, int):
             return Acknowledged(answer)
         if isinstance(answer, str):
-            is_id = self._takes_id and answer.isdecimal()
+            is_id = self._takes_id and answer.isdecimal() and len(answer) <= _LONGEST_ID
             return Acknowledged(int(answer)) if is_id else Acknowledged(topics=(answer,))
         if isinstance(answer, (list, tuple)) and all(isinstance(one, str) for one in answer):
             return Acknowledged(topics=tuple(answer)) if answer else None
