@@ -33,7 +33,7 @@ from ..errors import (
     describe,
 )
 
-__all__ = ["PLANNED", "Failure", "FailureKind", "classify", "needs_credentials"]
+__all__ = ["PLANNED", "Failure", "FailureKind", "classify", "needs_credentials", "refused_by_close"]
 
 
 class FailureKind(str, enum.Enum):
@@ -188,20 +188,25 @@ def _classify_lost(error: ConnectionLostError, text: str) -> Failure:
         code == 1008 and _AUTHENTICATION_TEXT.search(error.reason) is not None
     )
     if refused:
-        refusal = AuthenticationError(str(error), status=code)
-        return Failure(
-            FailureKind.AUTHENTICATION,
-            describe(refusal),
-            retryable=False,
-            close_code=code,
-            error=refusal,
-        )
+        return refused_by_close(error)
     return Failure(
         FailureKind.CLOSED,
         text,
         close_code=code,
         error=error,
         is_error=code not in _NO_ERROR_CODES,
+    )
+
+
+def refused_by_close(error: ConnectionLostError) -> Failure:
+    """Make the failure of a close frame that means: these credentials never."""
+    refusal = AuthenticationError(str(error), status=error.close_code)
+    return Failure(
+        FailureKind.AUTHENTICATION,
+        describe(refusal),
+        retryable=False,
+        close_code=error.close_code,
+        error=refusal,
     )
 
 

@@ -16,6 +16,7 @@ from ..config import ConnectionConfig, check_callable, check_seconds, unknown_na
 from ..core.backoff import ReconnectPolicy
 from ..core.credentials import Credentials
 from ..core.encoding import encode_outgoing
+from ..core.endpoints import EndpointPolicy
 from ..core.events import Message
 from ..core.failure import Failure
 from ..core.frames import Payload
@@ -65,9 +66,13 @@ class ResilientWebSocket(ConnectionLifecycle):
         that suit it; ``url`` may be left out then.
     :param auth: Credentials, or a callable returning them, asked at every login.
     :param channels: what :meth:`add_pair` subscribes of a symbol.
+    :param connect_limiter: a :class:`~wsresilient.ConnectLimiter`, the budget of connects that
+        it shares with others: every attempt waits for its turn.
     :param decoder: ``(payload) -> object`` for on_data and request(); None: JSON for a venue.
     :param reconnect: when to try again; None: ``ReconnectPolicy()``.
     :param classify: ``(failure: Failure) -> Failure``, the last word on a failure.
+    :param endpoint_policy: when one of several URLs is left alone for a while, and which is
+        preferred; None: ``EndpointPolicy()``.
     :param config: a :class:`~wsresilient.config.ConnectionConfig`; its fields may also be
         given by keyword.
     :param dispatcher: threads of its own for handlers; None: those that all share.
@@ -95,9 +100,11 @@ class ResilientWebSocket(ConnectionLifecycle):
         venue: Venue | None = None,
         auth: Credentials | Callable[[], Credentials] | None = None,
         channels: Iterable[str] | None = None,
+        connect_limiter: Any = None,
         decoder: Callable[[Payload], Any] | None = None,
         reconnect: ReconnectPolicy | None = None,
         classify: Callable[[Failure], Failure] | None = None,
+        endpoint_policy: EndpointPolicy | None = None,
         config: ConnectionConfig | None = None,
         dispatcher: Dispatcher | None = None,
         monitor: Any = None,
@@ -114,8 +121,10 @@ class ResilientWebSocket(ConnectionLifecycle):
             classify=classify,
             venue=venue,
             auth=auth,
+            endpoint_policy=endpoint_policy,
+            connect_limiter=connect_limiter,
         )
-        checked = _configured(config, settings, options.venue)
+        checked = _configured(config, settings, options)
         super().__init__(
             name=_checked_name(name) or options.default_name(),
             options=options,
@@ -496,7 +505,7 @@ def _subscriber(
 
 
 def _configured(
-    config: ConnectionConfig | None, settings: dict[str, Any], venue: Venue | None
+    config: ConnectionConfig | None, settings: dict[str, Any], options: ConnectionOptions
 ) -> ConnectionConfig:
     if config is not None and not isinstance(config, ConnectionConfig):
         raise ConfigurationError(f"config is {config!r:.60}; allowed: a ConnectionConfig, or None")
@@ -507,8 +516,11 @@ def _configured(
             )
         if name not in ConnectionConfig.names():
             raise unknown_name("argument", name, (*ConnectionConfig.names(), *ARGUMENTS))
+    venue = options.venue
     if config is None and venue is not None:
-        settings = {**venue.settings, **settings}
+        private = venue.private_topics if options.auth is not None else ()
+        group = venue.group_of(private[0]) if private else None
+        settings = {**venue.settings_for(group=group), **settings}
     merged = (config or ConnectionConfig()).replace(**settings)
     if merged.rotation == "make_before_break":
         _refuse_unavailable(**{"rotation='make_before_break'": True})

@@ -76,6 +76,9 @@ class Delivery:
         self._inline_events: deque[Callable[[], object]] = deque()
         self._inline_thread: int | None = None
         self.answers = Answers()
+        #: Sees every batch before its handlers do and says what is left of it: a pool's way of
+        #: delivering once what comes over two connections. Runs on the serving thread.
+        self.gate: Callable[[Batch], list[Payload]] | None = None
         #: Makes the reader's thread look around, so that it runs what is inline.
         self.wake: Callable[[], None] = _nobody_to_wake
         #: Is given each gap at once, on any thread, for the history.
@@ -263,6 +266,13 @@ class Delivery:
             self._serve_batch(entry)
 
     def _serve_batch(self, batch: Batch) -> None:
+        gate = self.gate
+        if gate is not None:
+            batch = Batch(gate(batch), batch.size, batch.generation, batch.received_at)
+        self.serve_now(batch)
+
+    def serve_now(self, batch: Batch) -> None:
+        """Give a batch to the handlers past the gate; on the serving thread."""
         if self._handlers.has("message"):
             self._hand_over("message", batch.messages)
         if self._discarding:

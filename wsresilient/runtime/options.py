@@ -12,7 +12,7 @@ from typing import Any
 from ..config import check_callable
 from ..core.backoff import ReconnectPolicy
 from ..core.credentials import Credentials
-from ..core.endpoints import parse_urls
+from ..core.endpoints import EndpointPolicy, parse_urls
 from ..core.failure import Failure
 from ..core.handshake import check_headers, check_subprotocols
 from ..core.proxies import DIRECT, ProxyURL, choose_proxy, parse_proxy
@@ -50,6 +50,8 @@ class ConnectionOptions:
     :ivar classify: the user's last word on a failure, or None.
     :ivar venue: the exchange, or None; gives the URLs where ``url`` is None.
     :ivar auth: Credentials, a callable returning them, or None.
+    :ivar endpoint_policy: when one of several URLs is left alone.
+    :ivar connect_limiter: a budget of connects that connections share, or None.
     """
 
     url: Any = field(repr=False)
@@ -61,6 +63,8 @@ class ConnectionOptions:
     classify: Callable[[Failure], Failure] | None = None
     venue: Venue | None = None
     auth: Any = field(default=None, repr=False)
+    endpoint_policy: EndpointPolicy = field(default_factory=EndpointPolicy)
+    connect_limiter: Any = None
 
     @classmethod
     def checked(
@@ -75,6 +79,8 @@ class ConnectionOptions:
         classify: Any,
         venue: Any = None,
         auth: Any = None,
+        endpoint_policy: Any = None,
+        connect_limiter: Any = None,
     ) -> ConnectionOptions:
         """Check the arguments.
 
@@ -100,6 +106,14 @@ class ConnectionOptions:
             parse_proxy(proxy)
             check_available()
         check_callable("classify", classify)
+        if connect_limiter is not None and not callable(getattr(connect_limiter, "reserve", None)):
+            raise ConfigurationError(
+                f"connect_limiter is {connect_limiter!r:.60}; allowed: a ConnectLimiter, or None"
+            )
+        if endpoint_policy is not None and not isinstance(endpoint_policy, EndpointPolicy):
+            raise ConfigurationError(
+                f"endpoint_policy is {endpoint_policy!r:.60}; allowed: an EndpointPolicy, or None"
+            )
         return cls(
             url=url,
             headers=headers,
@@ -110,6 +124,8 @@ class ConnectionOptions:
             classify=classify,
             venue=venue,
             auth=auth,
+            endpoint_policy=endpoint_policy or EndpointPolicy(),
+            connect_limiter=connect_limiter,
         )
 
     @property

@@ -64,6 +64,9 @@ class SessionHooks(Protocol):
     def report(self, error: Exception) -> None:
         """Count an error and give it to on_error; the connection goes on."""
 
+    def let_rotate(self, reason: Failure) -> bool:
+        """Whether somebody else replaces this connection, so that it need not end itself."""
+
     def is_own_answer(self, request_id: Hashable) -> bool:
         """Whether a request() waits for an answer with this id."""
 
@@ -269,7 +272,8 @@ class VenueSession:
             f"the server asks for a new connection: {text}",
             is_error=False,
         )
-        self._attempt.interrupt(failure, graceful=True)
+        if early or not self._hooks.let_rotate(failure):
+            self._attempt.interrupt(failure, graceful=True)
 
     def _look_for_data(self, messages: list[Payload]) -> None:
         """Note which topics bring data; only while one is awaited."""

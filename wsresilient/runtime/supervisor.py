@@ -17,7 +17,7 @@ from ..config import ConnectionConfig
 from ..core.credentials import Credentials
 from ..core.endpoints import EndpointList
 from ..core.events import Gap
-from ..core.failure import Failure, FailureKind, classify
+from ..core.failure import Failure, FailureKind, classify, refused_by_close
 from ..core.frames import Payload
 from ..core.policing import NextStep, RetryHistory
 from ..core.redact import Redactor
@@ -26,6 +26,7 @@ from ..errors import (
     AuthenticationError,
     ConfigurationError,
     ConnectionFailedError,
+    ConnectionLostError,
     NotConnectedError,
     as_exception,
     describe,
@@ -89,8 +90,8 @@ class Supervisor:
         self._history = RetryHistory(
             options.policy, credentials_can_change=options.credentials_can_change
         )
-        self._endpoints = EndpointList()
-        self._url_count = 1
+        self.endpoints = EndpointList(options.endpoint_policy, min_uptime=config.min_uptime)
+        self._pause_due = True  # before the next attempt, if the latest has failed
         self._subscriber = subscriber
         self._session: VenueSession | None = None
         if subscriber is not None:
@@ -112,6 +113,7 @@ class Supervisor:
             delivery=delivery,
             attempt=lambda: self.attempt,
             stats=stats,
+            rotate=self.let_rotate,
         )
         # Guarded by status.changed:
         self.attempt: Attempt | None = None
@@ -120,6 +122,8 @@ class Supervisor:
         self.thread: threading.Thread | None = None
         self.ended = threading.Event()  # all of it: thread, lane, watchdog
         self.fatal: ConnectionFailedError | None = None
+        #: Asked before a planned rotation: whether somebody else brings a new connection.
+        self.rotate: Callable[[Failure], bool] | None = None
         #: Called when all of it has ended: start() from inside one of its own handlers.
         self.restart: Callable[[], object] | None = None
 
@@ -152,6 +156,13 @@ class Supervisor:
         self.delivery.discard()
         if attempt is not None:
             attempt.interrupt(reason, graceful=True)
+
+    def let_rotate(self, reason: Failure) -> bool:
+        """Ask whether somebody replaces this connection by another one; if not, it ends itself.
+
+        From any thread; it must not wait.
+        """
+        return self.rotate is not None and self.rotate(reason)
 
     def request_reconnect(self, text: str) -> None:
         """End the running connection in favour of a new one, or skip the wait for one."""
@@ -200,6 +211,7 @@ class Supervisor:
             self.restart()
 
     def _supervise(self) -> None:
+        self._wait_for_turn()
         while not self._is_stopping():
             failure = self._attempt()
             if self._is_stopping():
@@ -208,6 +220,7 @@ class Supervisor:
             if delay is None:
                 return
             self._pause(delay)
+            self._wait_for_turn()
         reason = self.stopping.text if self.stopping is not None else "stopped"
         if self._status.state is not ConnectionState.DISCONNECTED:
             self._advance(ConnectionState.DISCONNECTED, reason)
@@ -226,6 +239,15 @@ class Supervisor:
                 lambda: self.stopping is not None or self._hurry, max(0.0, deadline - monotonic())
             )
             self._hurry = False
+
+    def _wait_for_turn(self) -> None:
+        """Wait until the shared budget of connects has one for us."""
+        limiter = self._options.connect_limiter
+        while limiter is not None and not self._is_stopping():
+            delay = limiter.reserve()
+            if delay <= 0.0:
+                return
+            self._pause(delay)
 
     def _attempt(self) -> Failure:
         """Make one attempt and say how it ended."""
@@ -269,8 +291,7 @@ class Supervisor:
         self._credentials = credentials = self._options.credentials()
         group = None if self._subscriber is None else self._subscriber.group
         urls = self._options.urls(group=group)
-        self._url_count = len(urls)
-        url = self._endpoints.choose(urls)
+        url = self.endpoints.choose(urls, monotonic())
         headers = self._options.headers_for(url)
         self._status.url = self._status.endpoint = url.shown
         proxy = self._options.proxy_for(url)
@@ -286,7 +307,14 @@ class Supervisor:
         )
 
     def _final_word(self, failure: Failure) -> Failure:
-        """Let the user's classify have the last word on what is no plan of ours."""
+        """Let the venue, and at last the user's classify, judge what is no plan of ours."""
+        venue, error = self._options.venue, failure.error
+        if (
+            venue is not None
+            and isinstance(error, ConnectionLostError)
+            and error.close_code in venue.fatal_close_codes
+        ):
+            failure = refused_by_close(error)
         if failure.planned or self._options.classify is None:
             return failure
         try:
@@ -307,6 +335,7 @@ class Supervisor:
         """Count and tell the end of an attempt: on_error, then on_close."""
         status = self._status
         opened_at = status.connected_at if self._is_announced else None
+        self._pause_due = self.endpoints.ended(monotonic(), planned=failure.planned)
         if attempt is not None:
             status.counters.bytes_received += attempt.bytes_received
         if opened_at is None and not failure.planned:
@@ -336,8 +365,7 @@ class Supervisor:
             self._advance(ConnectionState.RECONNECTING, failure.text)
             log.info("%s: %s; reconnecting now", status.name, failure.text)
             return 0.0
-        pause_due = self._endpoints.failed(self._url_count)
-        step = self._next_step(failure, pause_due=pause_due)
+        step = self._next_step(failure, pause_due=self._pause_due)
         self._retries += 1
         status.retry_count = self._history.count
         if step.delay is None:
@@ -400,7 +428,7 @@ class Supervisor:
         if again:
             status.counters.reconnects += 1
         status.note_opened()
-        self._endpoints.opened()
+        self.endpoints.opened(status.connected_at)
         retries, self._retries = self._retries, 0
         after = f" after {retries} {'retry' if retries == 1 else 'retries'}" if retries else ""
         address = self.attempt.address if self.attempt is not None else "?"

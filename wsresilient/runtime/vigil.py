@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..config import ConnectionConfig
+from ..core.failure import Failure
 from ..core.health import Vitals, verdict
 from .clock import monotonic
 from .delivery import Delivery
@@ -27,6 +28,7 @@ class Vigil:
 
     :param attempt: gives the running attempt, or None.
     :param stats: makes the dict for on_stats.
+    :param rotate: whether somebody else replaces a connection that is to be rotated.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Vigil:
         delivery: Delivery,
         attempt: Callable[[], Attempt | None],
         stats: Callable[[], dict[str, Any]],
+        rotate: Callable[[Failure], bool],
     ) -> None:
         self._status = status
         self._config = config
@@ -45,15 +48,14 @@ class Vigil:
         self._delivery = delivery
         self._attempt = attempt
         self._stats = stats
+        self._rotate = rotate
         self._next_stats = monotonic() + config.stats_interval
 
     def watch(self, now: float) -> float:
         """See :class:`wsresilient.runtime.watchdog.Watched`."""
         config = self._config
         attempt = self._attempt()
-        self._status.sample(
-            now, attempt=attempt, delivery=self._delivery, handlers=self._handlers
-        )
+        self._status.sample(now, attempt=attempt, delivery=self._delivery, handlers=self._handlers)
         if attempt is not None:
             self._watch_attempt(attempt, now)
         self._watch_handlers(now)
@@ -78,7 +80,7 @@ class Vigil:
             send_due=attempt.sender.due,
         )
         failure = verdict(vitals, self._config, now)
-        if failure is not None:
+        if failure is not None and not (failure.planned and self._rotate(failure)):
             attempt.interrupt(failure, graceful=failure.planned)
 
     def _watch_handlers(self, now: float) -> None:
