@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from .config import ConnectionConfig
 from .core.backoff import ReconnectPolicy
+from .core.endpoints import EndpointPolicy
 from .core.events import Gap, Message, StateChange
 from .core.failure import Failure, FailureKind
 from .core.state import ConnectionState
+from .core.thresholds import Thresholds
 from .errors import (
     AuthenticationError,
     CertificateError,
@@ -39,7 +41,14 @@ from .errors import (
     WSResilientError,
 )
 from .observe.alerts import Alert, AlertManager, AlertRule
-from .observe.monitor import Monitor, get_monitor, get_summary, print_connection_report
+from .observe.dashboard import Dashboard, start_dashboard
+from .observe.monitor import (
+    Monitor,
+    diagnose_connection_issues,
+    get_monitor,
+    get_summary,
+    print_connection_report,
+)
 from .observe.webhook import WebhookNotifier
 from .runtime.connection import ResilientWebSocket, connect
 from .runtime.dispatcher import Dispatcher
@@ -57,7 +66,9 @@ __all__ = [
     "ConnectionFailedError",
     "ConnectionLostError",
     "ConnectionState",
+    "Dashboard",
     "Dispatcher",
+    "EndpointPolicy",
     "Failure",
     "FailureKind",
     "Gap",
@@ -80,11 +91,14 @@ __all__ = [
     "SubscriptionError",
     "SubscriptionLimitError",
     "TLSError",
+    "Thresholds",
     "VenueError",
     "WSResilientError",
     "WebhookNotifier",
     "connect",
+    "diagnose_connection_issues",
     "get_monitor",
     "get_summary",
     "print_connection_report",
+    "start_dashboard",
 ]

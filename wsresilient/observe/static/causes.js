@@ -1,0 +1,35 @@
+// Why connections end: the kinds that the library tells, gathered into the few that a plot can show.
+
+import { age } from "./format.js";
+
+export const CAUSES = [
+  { name: "link lost", color: "--cause-lost", kinds: ["network", "timeout"] },
+  { name: "closed by server", color: "--cause-closed", kinds: ["closed"] },
+  { name: "silent", color: "--cause-silent", kinds: ["ping", "stalled"] },
+  {
+    name: "refused",
+    color: "--cause-refused",
+    kinds: ["handshake", "authentication", "tls", "proxy", "name", "configuration"],
+  },
+  { name: "protocol", color: "--cause-protocol", kinds: ["protocol", "too_big"] },
+  { name: "planned", color: "--cause-planned", kinds: ["rotation", "requested", "stopped"] },
+];
+const OTHER = { name: "other", color: "--cause-protocol", kinds: [] };
+
+const byKind = new Map(CAUSES.flatMap((cause) => cause.kinds.map((kind) => [kind, cause])));
+
+export function causeOf(event) {
+  return byKind.get(event.kind) ?? OTHER;
+}
+
+/** "closed, code 1001" */
+export function kindOf(event) {
+  const kind = String(event.kind ?? "unknown").replaceAll("_", " ");
+  return event.close_code ? `${kind}, code ${event.close_code}` : kind;
+}
+
+/** "back after 1.2 s" */
+export function outcomeOf(event) {
+  if (event.lasted === null || event.lasted === undefined) return "not back yet";
+  return `back after ${age(event.lasted)}`;
+}

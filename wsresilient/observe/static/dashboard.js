@@ -1,0 +1,102 @@
+// The page: asks the process how its connections are, and gives the answers to those who show them.
+
+import { byId, choice, setAttribute, setText } from "./dom.js";
+import { Ends } from "./ends.js";
+import { askHistory, watch } from "./feed.js";
+import { moment } from "./format.js";
+import { Issues } from "./issues.js";
+import { Overview } from "./overview.js";
+import { Plots } from "./plots.js";
+import { addUp, Live, pointOf } from "./series.js";
+import { Table } from "./table.js";
+
+const SPANS = 90; // of the past in a plot; a minute is the shortest that the history knows
+const LIVE_POINTS = 450;
+const PAST_EVERY = 60_000;
+const TRENDS_EVERY = 5000;
+
+const overview = new Overview();
+const issues = new Issues();
+const ends = new Ends();
+const plots = new Plots();
+const table = new Table(ends);
+const live = new Live();
+
+const range = choice("range", () => {
+  past = { minutes: 0, points: [], due: 0 };
+  refreshPast();
+});
+let past = { minutes: 0, points: [], due: 0 };
+let trendsDue = 0;
+let known = "";
+
+const askForNews = watch({
+  summary: showSummary,
+  news: showNews,
+  lost: showLost,
+  newsSince: (known) => ends.newsSince(known),
+});
+
+function showSummary(summary, at) {
+  setAttribute(document.body, "data-feed", "live");
+  setText(byId("feed"), "live");
+  const point = pointOf(summary, at);
+  live.add(point);
+  overview.show(summary, point);
+  table.update(summary.connections);
+  drawPlots(at);
+  if (Date.now() >= trendsDue) {
+    trendsDue = Date.now() + TRENDS_EVERY;
+    table.drawTrends(at);
+  }
+  // Whoever has just been lost has a cause, and it should be there at once.
+  const changed = fingerprint(summary);
+  if (changed !== known) askForNews();
+  known = changed;
+  refreshPast();
+}
+
+/** What is another whenever a connection was lost or came back. */
+function fingerprint(summary) {
+  const each = Object.values(summary.connections);
+  return each.map((stats) => `${stats.name} ${stats.is_healthy} ${stats.reconnect_count}`).join();
+}
+
+function showNews(history) {
+  ends.add(history);
+  table.addHistory(history);
+  issues.show(history.issues);
+  drawPlots(Date.now() / 1000);
+}
+
+function showLost(error, heardAt) {
+  setAttribute(document.body, "data-feed", "lost");
+  setText(byId("feed"), `no answer since ${moment(heardAt)}: ${error.message}; trying again`);
+}
+
+function drawPlots(now) {
+  const from = now - Number(range()) * 60;
+  plots.showLines(live.after(past.points, from, (now - from) / LIVE_POINTS), from, now);
+  plots.showEnds(ends.since(from), from, now);
+  ends.show(from);
+}
+
+/** Ask for what was before the page was opened, as far back as the plots go. */
+async function refreshPast() {
+  const minutes = Number(range());
+  if (past.minutes === minutes && Date.now() < past.due) return;
+  past = { ...past, minutes, due: Date.now() + PAST_EVERY };
+  let history;
+  try {
+    history = await askHistory(Math.max(60, minutes), SPANS);
+  } catch {
+    past.due = Date.now() + 5000; // the feed tells that there is no answer
+    return;
+  }
+  if (Number(range()) !== minutes) return; // asked for something else meanwhile
+  ends.add(history);
+  table.addHistory(history);
+  past.points = addUp(history, Math.max(60, minutes), Math.min(SPANS, Math.max(60, minutes)));
+  trendsDue = 0;
+  drawPlots(Date.now() / 1000);
+}
