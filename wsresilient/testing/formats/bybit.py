@@ -39,7 +39,7 @@ from wsresilient.testing.formats.base import (
 )
 from wsresilient.testing.formats.bybit_messages import data_message
 from wsresilient.testing.limits import Limit, Rate, VenueLimits
-from wsresilient.testing.rest_shapes.bybit import INTERVALS, BybitRestShape
+from wsresilient.testing.rest_shapes.bybit import INTERVALS, BybitShape
 
 __all__ = ["BybitFormat"]
 
@@ -222,9 +222,9 @@ class BybitFormat(ExchangeFormat):
 
     # REST.
 
-    def rest_shape(self) -> BybitRestShape:
+    def rest_shape(self) -> BybitShape:
         """Give the market data of Bybit v5."""
-        return BybitRestShape()
+        return BybitShape()
 
 
 def _public_stream(topic: str, market: str) -> Stream | None:

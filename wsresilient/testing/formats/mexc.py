@@ -39,7 +39,7 @@ from wsresilient.testing.formats.base import (
 )
 from wsresilient.testing.formats.mexc_messages import data_message
 from wsresilient.testing.limits import Limit, Sign, VenueLimits
-from wsresilient.testing.rest_shapes.mexc import INTERVALS, MEXCRestShape
+from wsresilient.testing.rest_shapes.mexc import INTERVALS, MEXCShape
 from wsresilient.venues.base import join_topic, split_topic
 
 __all__ = ["MEXCFormat"]
@@ -214,9 +214,9 @@ class MEXCFormat(ExchangeFormat):
 
     # REST.
 
-    def rest_shape(self) -> MEXCRestShape:
+    def rest_shape(self) -> MEXCShape:
         """Give the market data of MEXC futures."""
-        return MEXCRestShape()
+        return MEXCShape()
 
 
 def _symbol_stream(channel: str, symbol: str, parameters: Mapping[str, str]) -> Stream | None:

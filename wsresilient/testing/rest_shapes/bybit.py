@@ -13,7 +13,7 @@ from typing import Any
 from wsresilient.testing.events import Kline, Level, Ticker, Trade
 from wsresilient.testing.rest_shapes.base import Desk, RestAnswer, RestRequest, as_json
 
-__all__ = ["INTERVALS", "BybitRestShape", "sequence_number", "trade_id"]
+__all__ = ["INTERVALS", "BybitShape", "sequence_number", "trade_id"]
 
 #: Seconds of each kline interval. A month is taken for 30 days.
 INTERVALS = {
@@ -47,7 +47,7 @@ class _WrongRequestError(Exception):
     """A request that is answered with an error."""
 
 
-class BybitRestShape:
+class BybitShape:
     """The market data of Bybit v5: instruments, tickers, candles, trades, order book, time."""
 
     def answer(self, request: RestRequest, desk: Desk) -> RestAnswer | None:

@@ -13,7 +13,7 @@ from typing import Any
 from wsresilient.testing.events import Depth, Kline, Level, Mark, Ticker
 from wsresilient.testing.rest_shapes.base import Desk, RestAnswer, RestRequest, as_json
 
-__all__ = ["CONTRACT_SIZE", "INTERVALS", "MEXCRestShape", "contracts"]
+__all__ = ["CONTRACT_SIZE", "INTERVALS", "MEXCShape", "contracts"]
 
 #: Seconds of each kline interval. A month is taken for 30 days.
 INTERVALS = {
@@ -47,7 +47,7 @@ class _WrongRequestError(Exception):
         self.code = code
 
 
-class MEXCRestShape:
+class MEXCShape:
     """The market data of MEXC futures: contracts, tickers, candles, deals, order book, funding."""
 
     def answer(self, request: RestRequest, desk: Desk) -> RestAnswer | None:
