@@ -171,6 +171,8 @@ class Depth(NamedTuple):
 
     :ivar bids: from the best price on, as far as a snapshot goes; changes are in no order.
     :ivar asks: the same.
+    :ivar message_id: one more than that of its topic's message before; a snapshot has that of the
+        message that it follows.
     """
 
     symbol: str
@@ -181,6 +183,7 @@ class Depth(NamedTuple):
     asks: tuple[Level, ...]
     at: int
     is_snapshot: bool = False
+    message_id: int = 0
 
 
 class Mark(NamedTuple):

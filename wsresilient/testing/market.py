@@ -76,17 +76,19 @@ class Follower:
     the others see too, each when its turn comes.
     """
 
-    __slots__ = ("_instrument", "_last_id", "_turn", "stream")
+    __slots__ = ("_instrument", "_last_id", "_message_id", "_turn", "stream")
 
     def __init__(self, instrument: Instrument, stream: Stream) -> None:
         self.stream = stream
         self._instrument = instrument
         self._last_id = 0
         self._turn = 0
+        self._message_id = 0
         if stream.kind is Kind.TRADE:
             self._last_id = instrument.last_trade_id
         elif stream.kind in (Kind.DEPTH, Kind.BOOK):
-            self._last_id = instrument.last_book_id
+            # A message tells one change at least, so a topic that begins anew is not behind.
+            self._last_id = self._message_id = instrument.last_book_id
 
     def __repr__(self) -> str:
         return f"<Follower {self.stream.symbol} {self.stream.kind.value} last_id={self._last_id}>"
@@ -123,7 +125,8 @@ class Follower:
         """Give what a new subscriber gets first: what :meth:`next` then goes on from."""
         if self.stream.kind is Kind.TICKER:
             return self._instrument.ticker(at, is_snapshot=True)
-        return self._instrument.book(self.stream.levels, at, as_of=self._last_id)
+        book = self._instrument.book(self.stream.levels, at, as_of=self._last_id)
+        return book._replace(message_id=self._message_id)
 
     def _next_of_book(self, at: int) -> Depth:
         instrument = self._instrument
@@ -137,8 +140,10 @@ class Follower:
             depth = instrument.book(self.stream.levels, at)._replace(previous_id=self._last_id)
         else:
             depth = instrument.depth_since(self._last_id, at)
+        if depth.last_id > self._last_id:
+            self._message_id += 1
         self._last_id = depth.last_id
-        return depth
+        return depth._replace(message_id=self._message_id)
 
 
 class Tour:

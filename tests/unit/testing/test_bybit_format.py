@@ -145,6 +145,7 @@ def test_limits_are_those_of_the_documentation() -> None:
         ),
         ("option", "publicTrade.ETH", Stream("ETH-25DEC26-3000-C", Kind.TRADE)),
         ("linear", "allLiquidation.BTCUSDT", SILENT),
+        ("spot", "orderbook.full.BTCUSDT", Stream("BTCUSDT", Kind.DEPTH)),
     ],
 )
 def test_topics(market: str, topic: str, stream: Stream) -> None:
@@ -156,6 +157,9 @@ def test_topics(market: str, topic: str, stream: Stream) -> None:
     [
         ("linear", "orderbook.7.BTCUSDT"),
         ("linear", "orderbook.25.BTCUSDT"),
+        ("linear", "orderbook.full.BTCUSDT"),
+        ("spot", "allLiquidation.BTCUSDT"),
+        ("option", "priceLimit.BTC-6JAN23-18000-C"),
         ("option", "orderbook.50.BTC-6JAN23-18000-C"),
         ("linear", "orderbook.BTCUSDT"),
         ("linear", "kline.7.BTCUSDT"),
@@ -477,9 +481,9 @@ def test_a_trade_on_spot_has_a_number_of_digits_and_another_order() -> None:
 
 def test_the_order_book() -> None:
     snapshot = Depth(
-        "BTCUSDT", 9, 9, 9, ((16493.5, 0.006),), ((16611.0, 0.029),), 1672304484978, True
+        "BTCUSDT", 9, 9, 9, ((16493.5, 0.006),), ((16611.0, 0.029),), 1672304484978, True, 7
     )
-    delta = Depth("BTCUSDT", 10, 12, 9, ((16493.5, 0.0),), (), 1672304484979)
+    delta = Depth("BTCUSDT", 10, 12, 9, ((16493.5, 0.0),), (), 1672304484979, False, 8)
 
     first = data(snapshot, "orderbook.50.BTCUSDT")
     second = data(delta, "orderbook.50.BTCUSDT")
@@ -492,14 +496,15 @@ def test_the_order_book() -> None:
             "s": "BTCUSDT",
             "b": [["16493.50000000", "0.00600000"]],
             "a": [["16611.00000000", "0.02900000"]],
-            "u": 9,
+            "u": 7,
             "seq": 7000000009,
         },
         "cts": 1672304484978,
     }
     assert second["type"] == "delta"
     assert second["data"]["b"] == [["16493.50000000", "0"]]
-    assert (second["data"]["a"], second["data"]["u"]) == ([], 12)
+    assert (second["data"]["a"], second["data"]["u"]) == ([], 8)
+    assert second["data"]["seq"] == 7000000012
 
 
 def test_level_1_has_another_order() -> None:

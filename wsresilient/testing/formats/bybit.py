@@ -50,6 +50,12 @@ _DEPTHS = {
     "spot": ("1", "50", "200", "1000"),
     "option": ("25", "100"),
 }
+# Channels that there are and that are silent here: what they tell hardly ever happens.
+_RARE = {
+    "linear": ("adlAlert", "allLiquidation", "insurance", "priceLimit"),
+    "inverse": ("adlAlert", "allLiquidation", "insurance", "priceLimit"),
+    "spot": ("priceLimit",),
+}
 _SYMBOLS = {
     "linear": ("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT"),
     "inverse": ("BTCUSD", "ETHUSD", "SOLUSD", "XRPUSD"),
@@ -57,7 +63,7 @@ _SYMBOLS = {
     "option": ("BTC-25DEC26-60000-C", "BTC-25DEC26-60000-P", "ETH-25DEC26-3000-C"),
 }
 _PRIVATE_TOPIC = re.compile(
-    r"(order|execution|execution\.fast|position|wallet|greeks|dcp)"
+    r"(order|execution|execution\.fast|position|wallet|greeks|dcp|strategy)"
     r"(\.(spot|linear|inverse|option|future))?"
 )
 
@@ -235,6 +241,8 @@ def _public_stream(topic: str, market: str) -> Stream | None:
         return None
     if channel == "kline" and parameter in INTERVALS:
         return Stream(symbol, Kind.KLINE, interval=INTERVALS[parameter])
+    if channel == "orderbook" and parameter == "full" and market == "spot":
+        return Stream(symbol, Kind.DEPTH)
     if channel == "orderbook" and parameter in _DEPTHS[market]:
         if parameter == "1":
             return Stream(symbol, Kind.BOOK, levels=1, is_repeated=True)
@@ -246,7 +254,7 @@ def _public_stream(topic: str, market: str) -> Stream | None:
         return Stream(symbol, Kind.TICKER, begins_with_snapshot=changes_only)
     if channel == "publicTrade":
         return _option_trades(symbol) if market == "option" else Stream(symbol, Kind.TRADE)
-    return SILENT if channel == "allLiquidation" else None
+    return SILENT if channel in _RARE.get(market, ()) else None
 
 
 def _option_trades(coin: str) -> Stream | None:

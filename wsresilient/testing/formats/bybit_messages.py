@@ -67,7 +67,7 @@ def _order_book(depth: Depth, topic: str, market: str) -> str:
         head = f'"ts":{depth.at},"type":"{kind}"'
     return (
         f'{{"topic":"{topic}",{head},"data":{{"s":"{depth.symbol}","b":[{_levels(depth.bids)}],'
-        f'"a":[{_levels(depth.asks)}],"u":{depth.last_id},'
+        f'"a":[{_levels(depth.asks)}],"u":{depth.message_id},'
         f'"seq":{sequence_number(depth.last_id)}}},"cts":{depth.at}}}'
     )
 

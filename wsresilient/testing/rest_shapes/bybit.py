@@ -101,8 +101,13 @@ def _symbol(request: RestRequest, desk: Desk) -> str:
 
 
 def _symbols(request: RestRequest, desk: Desk) -> list[str]:
-    """Give the symbol that is asked for, or all."""
-    return [_symbol(request, desk)] if "symbol" in request.query else list(desk.symbols)
+    """Give the symbol that is asked for, or all; of options those of a coin, of BTC by itself."""
+    if "symbol" in request.query:
+        return [_symbol(request, desk)]
+    if _category(request) != "option":
+        return list(desk.symbols)
+    coin = request.query.get("baseCoin", "BTC")
+    return [symbol for symbol in desk.symbols if symbol.startswith(f"{coin}-")]
 
 
 def _time(now: int) -> dict[str, str]:
