@@ -7,13 +7,11 @@ exchange it knows nothing; where the functions are not enough, a subclass of
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
-from ..config import ConnectionConfig, check_callable, check_seconds, unknown_name
+from ..config import unknown_name
 from ..core.credentials import Credentials
-from ..core.encoding import encode_json
 from ..core.incoming import (
     Acknowledged,
     Answer,
@@ -25,8 +23,21 @@ from ..core.incoming import (
     Pong,
     Refused,
 )
-from ..errors import ConfigurationError, SubscriptionError
+from ..errors import SubscriptionError
 from .base import Heartbeat, Limits, Venue, split_topic
+from .custom_functions import (
+    as_text,
+    called_with_id,
+    check_functions,
+    check_login,
+    check_optional,
+    check_texts,
+    checked_channels,
+    checked_heartbeat,
+    checked_settings,
+    refuse,
+    takes_id,
+)
 
 __all__ = ["Custom"]
 
@@ -105,22 +116,23 @@ class Custom(Venue):
         rest_url: str | None = None,
         limits: Limits | None = None,
     ) -> None:
-        _check_functions(subscribe=subscribe, unsubscribe=unsubscribe, topic_of=topic_of)
-        _check_optional(ack_of=ack_of, data_of=data_of, decode=decode, make_topic=make_topic)
-        _check_login(login=login, login_of=login_of)
-        _check_texts(name, pong)
+        check_functions(subscribe=subscribe, unsubscribe=unsubscribe, topic_of=topic_of)
+        check_optional(ack_of=ack_of, data_of=data_of, decode=decode, make_topic=make_topic)
+        check_login(login=login, login_of=login_of)
+        check_texts(name, pong, id_field)
         super().__init__(
             url=url,
             rest_url=rest_url,
-            heartbeat=_checked_heartbeat(heartbeat),
+            heartbeat=checked_heartbeat(heartbeat),
             limits=Limits(topics_per_request=1) if limits is None else limits,
         )
         self.name = name
-        self.channels = _checked_channels(channels)
-        self.settings = _checked_settings({} if settings is None else settings)
+        self.channels = checked_channels(channels)
+        self.settings = checked_settings({} if settings is None else settings)
         self.acknowledges = ack_of is not None
-        self._takes_id = _takes_id(subscribe)
-        self._subscribe, self._unsubscribe = _with_id(subscribe), _with_id(unsubscribe)
+        self._takes_id = takes_id(subscribe)
+        self._subscribe = called_with_id(subscribe)
+        self._unsubscribe = called_with_id(unsubscribe)
         self._topic_of, self._ack_of, self._data_of = topic_of, ack_of, data_of
         self._login, self._login_of = login, login_of
         self._pong, self._decode = pong, decode
@@ -144,7 +156,7 @@ class Custom(Venue):
         symbol = inner if symbol is None else symbol
         made = self._make_topic(plain, symbol, **{**given, **parameters})
         if not isinstance(made, str) or not made:
-            raise _refuse("what make_topic() returned", made, "a str that is not empty")
+            raise refuse("what make_topic() returned", made, "a str that is not empty")
         return made
 
     def checked(self, topic: Any) -> str:
@@ -172,14 +184,14 @@ class Custom(Venue):
 
         :raises ConfigurationError: the function returned no message, or several.
         """
-        return _as_text("subscribe()", self._subscribe(list(topics), request_id))
+        return as_text("subscribe()", self._subscribe(list(topics), request_id))
 
     def unsubscribe(self, topics: Sequence[str], request_id: int) -> str:
         """Make the request that ends these topics.
 
         :raises ConfigurationError: the function returned no message, or several.
         """
-        return _as_text("unsubscribe()", self._unsubscribe(list(topics), request_id))
+        return as_text("unsubscribe()", self._unsubscribe(list(topics), request_id))
 
     def tag(self, topic: str, *, subscribing: bool) -> str | None:
         """Tag all requests alike: an answer that names none of them is the oldest one's."""
@@ -193,7 +205,7 @@ class Custom(Venue):
 
     def login(self, credentials: Credentials, now: float) -> str | None:
         """Make the login request, or None."""
-        return None if self._login is None else _as_text("login()", self._login(credentials, now))
+        return None if self._login is None else as_text("login()", self._login(credentials, now))
 
     # Answers.
 
@@ -236,7 +248,7 @@ class Custom(Venue):
             return LoggedIn()
         if isinstance(verdict, str):
             return LoginRefused(text=verdict)
-        raise _refuse("what login_of() returned", verdict, "True, a str, a LoginRefused, or None")
+        raise refuse("what login_of() returned", verdict, "True, a str, a LoginRefused, or None")
 
     def _read_ack(self, message: Any) -> Incoming | None:
         answer = None if self._ack_of is None else self._ack_of(message)
@@ -256,7 +268,7 @@ class Custom(Venue):
             return Acknowledged(int(answer)) if is_id else Acknowledged(topics=(answer,))
         if isinstance(answer, (list, tuple)) and all(isinstance(one, str) for one in answer):
             return Acknowledged(topics=tuple(answer)) if answer else None
-        raise _refuse(
+        raise refuse(
             "what ack_of() returned",
             answer,
             "a request_id, a topic or several, True, a SubscriptionError, or None",
@@ -272,7 +284,7 @@ class Custom(Venue):
             if isinstance(channel, str) and (symbol is None or isinstance(symbol, str)):
                 build = super().topic if self._make_topic is None else self._make_topic
                 return Data(build(channel, symbol), channel, symbol, data)
-        raise _refuse("what topic_of() returned", topic, "a str, a pair (channel, symbol), or None")
+        raise refuse("what topic_of() returned", topic, "a str, a pair (channel, symbol), or None")
 
     def with_id(self, request: dict[str, Any], request_id: int) -> tuple[dict[str, Any], Hashable]:
         """Give a user's request an id in ``id_field``, unless it has one."""
@@ -287,111 +299,3 @@ class Custom(Venue):
             return None
         found = message.get(self._id_field)
         return found if isinstance(found, (int, str)) else None
-
-
-def _refuse(name: str, value: object, allowed: str) -> ConfigurationError:
-    return ConfigurationError(f"{name} is {value!r:.80}; allowed: {allowed}")
-
-
-def _check_functions(**functions: object) -> None:
-    for name, function in functions.items():
-        if not callable(function):
-            raise _refuse(name, function, "a function")
-
-
-def _check_optional(**functions: object) -> None:
-    for name, function in functions.items():
-        check_callable(name, function)
-
-
-def _check_login(**functions: object) -> None:
-    _check_optional(**functions)
-    missing = [name for name, function in functions.items() if function is None]
-    if len(missing) == 1:
-        raise ConfigurationError(
-            f"{missing[0]} is missing: login makes the request, login_of reads its answer"
-        )
-
-
-def _check_texts(name: object, pong: object) -> None:
-    if not isinstance(name, str) or not name:
-        raise _refuse("name", name, "a str that is not empty")
-    if pong is not None and not isinstance(pong, str) and not callable(pong):
-        raise _refuse("pong", pong, "a str, a function (message) -> bool, or None")
-
-
-def _checked_heartbeat(heartbeat: object) -> Heartbeat | None:
-    if heartbeat is None or isinstance(heartbeat, Heartbeat):
-        return heartbeat
-    if not isinstance(heartbeat, tuple) or len(heartbeat) != 2:
-        raise _refuse("heartbeat", heartbeat, "a Heartbeat, a pair (message, seconds), or None")
-    message, interval = heartbeat
-    check_seconds("the interval of heartbeat", interval, exclusive=True)
-    if not callable(message):
-        return Heartbeat(payload=_as_text("heartbeat", message), interval=interval)
-    return Heartbeat(
-        payload=lambda number: _as_text("heartbeat", message(number)), interval=interval
-    )
-
-
-def _checked_channels(channels: object) -> tuple[str, ...]:
-    if isinstance(channels, (tuple, list)) and all(
-        isinstance(channel, str) and channel for channel in channels
-    ):
-        return tuple(channels)
-    raise _refuse("channels", channels, "several names, such as ['trades', 'book']")
-
-
-def _checked_settings(settings: object) -> Mapping[str, Any]:
-    """Check names and values now, and not when the first connection is made."""
-    if not isinstance(settings, Mapping):
-        raise _refuse("settings", settings, "a mapping from names of settings to values")
-    ConnectionConfig.from_dict(settings)
-    return dict(settings)
-
-
-def _takes_id(function: Callable[..., Any]) -> bool:
-    """Whether a function wants the request_id: by that name, or as a second argument."""
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):  # of something that is not written in Python
-        return False
-    # An argument with a default is the user's own, such as a bound loop variable.
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    needed = [one for one in parameters.values() if one.default is one.empty]
-    return "request_id" in parameters or sum(one.kind in positional for one in needed) >= 2
-
-
-def _with_id(function: Callable[..., Any]) -> Callable[[list[str], int], Any]:
-    """Call a function with the request_id if it takes one."""
-    if not _takes_id(function):
-        return lambda topics, _: function(topics)
-    parameter = inspect.signature(function).parameters.get("request_id")
-    if parameter is not None and parameter.kind is not parameter.POSITIONAL_ONLY:
-        return lambda topics, request_id: function(topics, request_id=request_id)
-    return function
-
-
-def _as_text(what: str, message: Any) -> str:
-    """Turn what a function made into the text to send."""
-    if isinstance(message, str):
-        return message
-    if isinstance(message, bytes):
-        try:
-            return message.decode("utf-8")
-        except UnicodeDecodeError:
-            raise _refuse(what, message, "bytes that hold UTF-8 text") from None
-    if isinstance(message, dict):
-        try:
-            return encode_json(message)
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(f"{what} made a dict that is no JSON: {error}") from None
-    if isinstance(message, (list, tuple)):
-        if len(message) == 1:
-            return _as_text(what, message[0])
-        raise ConfigurationError(
-            f"{what} made {len(message)} messages; a request is one. With "
-            "limits=Limits(topics_per_request=1) it is asked for one topic at a time; a JSON array "
-            "has to be returned as a str"
-        )
-    raise _refuse(f"what {what} made", message, "a str, a dict, or bytes that hold UTF-8 text")
