@@ -265,9 +265,9 @@ class ConnectionHistory:
         """The counters as they were an hour ago; cheaper, and less exact."""
         return self._samples.hour_ago()
 
-    def latest_error(self) -> str:
-        """The text of the latest failure or handler error, or ""."""
-        errors = self._all_errors()
+    def latest_handler_error(self) -> str:
+        """The text of what a handler raised latest, or ""."""
+        errors = tuple(self._handler_errors)
         return errors[-1][1] if errors else ""
 
     def latest_gap(self) -> Gap | None:

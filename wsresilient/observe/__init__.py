@@ -1,4 +1,4 @@
-"""What can be seen of all connections: the monitor, its report, and alerts.
+"""What can be seen of all connections: the monitor, its diagnosis, its report, and alerts.
 
 It reads snapshots and changes nothing; a stream does not know that somebody looks.
 """
@@ -6,7 +6,15 @@ It reads snapshots and changes nothing; a stream does not know that somebody loo
 from __future__ import annotations
 
 from .alerts import Alert, AlertManager, AlertRule, log_alert
-from .monitor import Monitor, get_monitor, get_summary, print_connection_report
+from .dashboard import Dashboard, start_dashboard
+from .diagnosis import diagnose
+from .monitor import (
+    Monitor,
+    diagnose_connection_issues,
+    get_monitor,
+    get_summary,
+    print_connection_report,
+)
 from .report import format_report
 from .summary import summarise
 from .webhook import WebhookNotifier
@@ -15,12 +23,16 @@ __all__ = [
     "Alert",
     "AlertManager",
     "AlertRule",
+    "Dashboard",
     "Monitor",
     "WebhookNotifier",
+    "diagnose",
+    "diagnose_connection_issues",
     "format_report",
     "get_monitor",
     "get_summary",
     "log_alert",
     "print_connection_report",
+    "start_dashboard",
     "summarise",
 ]

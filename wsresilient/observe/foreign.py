@@ -6,11 +6,11 @@ and gives it the time.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 from ..config import ConnectionConfig
-from ..core.health import is_healthy, quality_score
+from ..core.health import is_healthy, rate_stats
+from ..core.history import ConnectionHistory, Totals
 from ..core.metrics import RateWindow
 from ..core.redact import redact_text, shorten
 from ..core.state import ConnectionState
@@ -18,13 +18,14 @@ from ..errors import describe
 
 __all__ = ["ForeignConnection", "error_text"]
 
-_CONNECTED = ConnectionState.CONNECTED
+_CONNECTED, _DISCONNECTED = ConnectionState.CONNECTED, ConnectionState.DISCONNECTED
 
 #: Seconds without a message after which such a connection is not healthy: the default of ours.
 STALE_AFTER = ConnectionConfig().stale_after
 
-_HOUR = 3600.0
 _SAMPLE_EVERY = 1.0
+#: The kind of outages of which only the owner knows the cause.
+REPORTED = "reported"
 
 
 def error_text(error: BaseException | str) -> str:
@@ -34,24 +35,28 @@ def error_text(error: BaseException | str) -> str:
 
 
 class ForeignConnection:
-    """State and counters of one connection; times are monotonic seconds.
+    """State, counters and history of one connection; times are monotonic seconds.
 
     Until :meth:`change_state` is called, messages and reconnects are taken as signs of being
     connected.
 
     :param name: its name in the monitor.
     :param now: when it was first heard of.
+    :param wall: the wall clock at the same moment.
     """
 
-    def __init__(self, name: str, now: float) -> None:
+    def __init__(self, name: str, now: float, wall: float = 0.0) -> None:
         self.name = redact_text(name)  # many name a connection by its URL
         self.state = ConnectionState.DISCONNECTED
+        self.history = ConnectionHistory()
+        #: When its owner told that it was stopped, or None.
+        self.stopped_at: float | None = None
+        self._wall_ahead = wall - now
         self._is_state_told = False
         self._connected_at: float | None = None
         self._last_message_at: float | None = None
         self._connects = 0
         self._reconnects = 0
-        self._reconnect_times: deque[float] = deque(maxlen=1000)
         self._failures = 0
         self._messages = 0
         self._bytes = 0
@@ -73,20 +78,25 @@ class ForeignConnection:
         if now - self._sampled_at >= _SAMPLE_EVERY:
             self._sample(now)
 
-    def add_error(self, text: str) -> None:
+    def add_error(self, text: str, now: float) -> None:
         """Count an error and keep its text."""
         self._errors += 1
         self._last_error = text
+        self.history.add_error(now + self._wall_ahead, text)
 
     def add_reconnect(self, now: float) -> None:
         """Count a connection that came back."""
         self._reconnects += 1
-        self._reconnect_times.append(now)
+        self.history.add_reconnect(now)
         self._infer_connected(now)
 
     def change_state(self, state: ConnectionState, now: float) -> None:
         """Note the state; the first word from its owner ends all guessing."""
         self._is_state_told = True
+        if state is not _DISCONNECTED:
+            self.stopped_at = None
+        elif self.stopped_at is None:
+            self.stopped_at = now
         self._enter(state, now)
 
     def _infer_connected(self, now: float) -> None:
@@ -96,23 +106,39 @@ class ForeignConnection:
     def _enter(self, state: ConnectionState, now: float) -> None:
         if state is self.state:
             return
+        previous, self.state = self.state, state
         if state is _CONNECTED:
             self._connected_at = now
             self._connects += 1
-        else:
-            self._connected_at = None
-            self._failures += state is ConnectionState.FAILED
-        self.state = state
+            self.history.opened(now, counts=False)
+            return
+        self._connected_at = None
+        self._failures += state is ConnectionState.FAILED
+        if previous is _DISCONNECTED:
+            self.history.begin(now)
+        if previous is _CONNECTED or state is ConnectionState.FAILED:
+            is_stopped = state is _DISCONNECTED
+            self.history.ended(
+                now,
+                now + self._wall_ahead,
+                kind="stopped" if is_stopped else REPORTED,
+                text=self._last_error or f"its owner said {state}",
+                planned=is_stopped,
+                was_open=previous is _CONNECTED,
+            )
 
     def _sample(self, now: float) -> None:
         self._sampled_at = now
         self._rate.sample(now, self._messages)
+        totals = Totals(now, self._messages, self._errors)
+        self.history.sample(totals, now + self._wall_ahead, None)
 
     def stats(self, now: float, wall: float) -> dict[str, Any]:
         """Everything in one dict, with the keys that connections of the library have.
 
         :param wall: the wall clock at the same moment.
         """
+        self._wall_ahead = wall - now  # a clock may have been set
         if now - self._sampled_at >= _SAMPLE_EVERY:
             self._sample(now)
         duration = 0.0 if self._connected_at is None else now - self._connected_at
@@ -123,7 +149,7 @@ class ForeignConnection:
             duration=duration,
             stale_after=STALE_AFTER,
         )
-        return {
+        stats = {
             "name": self.name,
             "url": "",
             "state": self.state.value,
@@ -146,19 +172,15 @@ class ForeignConnection:
             "connection_failures": self._failures,
             "queue_depth": 0,
             "ping_rtt": None,
-            "quality_score": self._quality(healthy, age, now),
             "endpoint": "",
+            "endpoints": [],
             "address": None,
             "generation": self._connects,
+            "confirmed_subscriptions": 0,
+            "failed_subscriptions": 0,
+            "subscription_limit": None,
+            "slow_handler": None,
+            **self.history.stats(now),
         }
-
-    def _quality(self, healthy: bool, age: float | None, now: float) -> int:
-        return quality_score(
-            healthy=healthy,
-            last_message_age=age,
-            reconnects_per_hour=sum(1 for at in self._reconnect_times if now - at <= _HOUR),
-            errors=self._errors,
-            messages=self._messages,
-            dropped=0,
-            ping_rtt=None,
-        )
+        stats["quality_score"] = rate_stats(stats, self.history.totals_hour_ago())
+        return stats

@@ -10,19 +10,28 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Container
 from typing import Any, TextIO
 
-from ..config import check_choice, check_integer
+from ..config import check_choice, check_integer, check_seconds
+from ..core.history import ConnectionHistory
 from ..core.state import ConnectionState
+from ..core.thresholds import Thresholds, checked_thresholds
 from ..errors import ConfigurationError
 from ..runtime.clock import monotonic, wall_clock
-from ..runtime.registry import ConnectionRegistry, Registered, default_registry
+from ..runtime.registry import ConnectionRegistry, default_registry
+from .diagnosis import Observation, diagnose
 from .foreign import ForeignConnection, error_text
 from .report import format_report
+from .roster import Roster, free_name
 from .summary import summarise
 
-__all__ = ["Monitor", "get_monitor", "get_summary", "print_connection_report"]
+__all__ = [
+    "Monitor",
+    "diagnose_connection_issues",
+    "get_monitor",
+    "get_summary",
+    "print_connection_report",
+]
 
 _STATES = tuple(state.value for state in ConnectionState)
 
@@ -31,22 +40,36 @@ class Monitor:
     """Tells how connections are. All members may be used from any thread.
 
     A connection belongs to the monitor that it was made with (``monitor=``), else to the
-    default one (:func:`get_monitor`). It is seen as long as it exists.
+    default one (:func:`get_monitor`). It is seen as long as it exists, and for a while after
+    its end: then with its last stats, even when the object is gone.
 
     :param registry: which connections it reads; None: one of its own, for
         ``ResilientWebSocket(monitor=...)``.
+    :param thresholds: from where on something is an issue; None: ``Thresholds()``.
+    :param keep_stopped: seconds for which a connection is seen after it was stopped. One that
+        has failed is seen as long as the object exists.
+    :raises ConfigurationError: an argument is wrong.
     """
 
-    def __init__(self, *, registry: ConnectionRegistry | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        registry: ConnectionRegistry | None = None,
+        thresholds: Thresholds | None = None,
+        keep_stopped: float = 3600.0,
+    ) -> None:
         if registry is not None and not isinstance(registry, ConnectionRegistry):
             raise ConfigurationError(
                 f"registry is {registry!r:.60}; allowed: a ConnectionRegistry, or None"
             )
+        check_seconds("keep_stopped", keep_stopped)
         self.registry = ConnectionRegistry() if registry is None else registry
+        self.thresholds = checked_thresholds(thresholds, Thresholds())
+        self._keep_stopped = keep_stopped
         self._began = monotonic()
-        self._lock = threading.Lock()  # guards _foreign, what is in it, and _names
+        self._roster = Roster(self.registry, keep_stopped)
+        self._lock = threading.Lock()  # guards _foreign and what is in it
         self._foreign: dict[str, ForeignConnection] = {}
-        self._names: weakref.WeakKeyDictionary[Registered, str] = weakref.WeakKeyDictionary()
         _all.add(self)
 
     def __repr__(self) -> str:
@@ -66,27 +89,103 @@ class Monitor:
         unique: the second of two connections with one name is "name#2". Sums always match:
         routed and unrouted messages make total_messages, the sum of all message_count.
         """
-        stats = {
-            name: connection.get_stats() | {"name": name}
-            for name, connection in self._named_connections()
+        return self._summarise(self._look())
+
+    def diagnose_connection_issues(
+        self, thresholds: Thresholds | None = None
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Return what is wrong, and what to do.
+
+        :param thresholds: from where on something is an issue; None: the monitor's.
+        :returns: {issue: [{connection, value, threshold, detail, suggestion}]}, JSON can hold
+            it. The issues are always all there, and empty when fine: high_error_rate,
+            frequent_reconnects, stale_connections, lost_connections, slow_handlers,
+            dropped_messages, high_latency, subscription_limits, data_gaps.
+        :raises ConfigurationError: thresholds is something else.
+        """
+        return diagnose(self._look(), checked_thresholds(thresholds, self.thresholds))
+
+    def get_history(self, name: str | None = None, *, since: float = 0.0) -> dict[str, Any]:
+        """Return what has happened, as plain values that JSON can hold, oldest first.
+
+        :param name: of one connection, as it stands in the summary; None: all of them.
+        :param since: wall clock; leave out what is older.
+        :returns: {"at": wall clock, "connections": {name: {"events": [{at, kind, close_code,
+            text, attempts, lasted}], "errors": [{at, text}], "rates": [[at, messages a minute]],
+            "rtt": [[at, seconds]], "gaps": [{at, reason, topics, started_at, ended_at,
+            recovered}]}}}; a name that is not known is left out.
+
+        An event is an outage: from the end of a connection, or the first failed attempt, its
+        cause, the attempts that have failed since, and the seconds until there was a connection
+        again, or None. There is one point of rates and rtt a minute, for a day, and one for
+        the minute that is running.
+        """
+        histories = self._histories(monotonic())
+        if name is not None:
+            histories = {name: histories[name]} if name in histories else {}
+        return {
+            "at": wall_clock(),
+            "connections": {one: history.as_dict(since) for one, history in histories.items()},
         }
-        now, wall = monotonic(), wall_clock()
-        with self._lock:
-            for foreign in self._foreign.values():
-                name = _free_name(foreign.name, stats)
-                stats[name] = foreign.stats(now, wall) | {"name": name}
-        return summarise(stats, uptime=now - self._began)
 
     def print_connection_report(self, file: TextIO | None = None) -> None:
-        """Print a table that reads well in 80 columns, without colours.
+        """Print a table and the issues, to be read in 80 columns, without colours.
 
         :param file: where to; None: standard output.
         """
-        text = format_report(self.get_summary())
+        look = self._look()
+        events = {
+            name: {"events": [outage.as_dict() for outage in seen.history.outages_since(0.0)]}
+            for name, seen in look.items()
+        }
+        text = format_report(
+            self._summarise(look),
+            issues=diagnose(look, self.thresholds),
+            history={"at": wall_clock(), "connections": events},
+        )
         stream = sys.stdout if file is None else file
         encoding = getattr(stream, "encoding", None) or "utf-8"
         # A name that the terminal cannot show must not cost the report.
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+
+    # How it looks.
+
+    def _look(self) -> dict[str, Observation]:
+        """Look at every connection once; what is told afterwards is all of this look."""
+        now, wall = monotonic(), wall_clock()
+        look: dict[str, Observation] = {}
+        for name, seen in self._roster.named(now).items():
+            stats = seen.stats()
+            stats["name"] = name
+            is_stopped = stats["state"] == ConnectionState.DISCONNECTED
+            look[name] = Observation(stats, seen.history, now, is_stopped)
+        with self._lock:
+            for foreign in self._foreign_seen(now):
+                name = free_name(foreign.name, look)
+                stats = foreign.stats(now, wall) | {"name": name}
+                look[name] = Observation(
+                    stats, foreign.history, now, foreign.stopped_at is not None
+                )
+        return look
+
+    def _summarise(self, look: dict[str, Observation]) -> dict[str, Any]:
+        stats = {name: seen.stats for name, seen in look.items()}
+        return summarise(stats, uptime=monotonic() - self._began)
+
+    def _histories(self, now: float) -> dict[str, ConnectionHistory]:
+        histories = {name: seen.history for name, seen in self._roster.named(now).items()}
+        with self._lock:
+            for foreign in self._foreign_seen(now):
+                histories[free_name(foreign.name, histories)] = foreign.history
+        return histories
+
+    def _foreign_seen(self, now: float) -> list[ForeignConnection]:
+        """Those recorded, without those that were stopped long ago; the lock is held."""
+        for name, foreign in list(self._foreign.items()):
+            stopped_at = foreign.stopped_at
+            if stopped_at is not None and now - stopped_at > self._keep_stopped:
+                del self._foreign[name]
+        return list(self._foreign.values())
 
     # Connections of other libraries.
 
@@ -111,7 +210,8 @@ class Monitor:
         """
         text = error_text(error)
         with self._lock:
-            self._recorded(name, monotonic()).add_error(text)
+            now = monotonic()
+            self._recorded(name, now).add_error(text, now)
 
     def record_reconnect(self, name: str) -> None:
         """Count that such a connection has come back.
@@ -141,50 +241,19 @@ class Monitor:
         name = _checked_name(name)
         known = self._foreign.get(name)
         if known is None:
-            known = self._foreign[name] = ForeignConnection(name, now)
+            known = self._foreign[name] = ForeignConnection(name, now, wall_clock())
         return known
 
-    # Names.
-
-    def _named_connections(self) -> list[tuple[str, Registered]]:
-        """Give each connection a name of its own, which it keeps as long as it runs.
-
-        A stopped connection gives way: a script that stops one and makes the next finds the
-        next one under the plain name.
-        """
-        named: dict[str, Registered] = {}
-        with self._lock:
-            connections = self.registry.connections()
-            running = {connection for connection in connections if connection.is_running}
-            for connection in sorted(
-                connections, key=lambda one: (one not in running, one not in self._names)
-            ):
-                name = self._names.get(connection)
-                if name is None or name in named:
-                    name = _free_name(connection.name, named)
-                self._names[connection] = name
-                named[name] = connection
-        order = {connection: number for number, connection in enumerate(connections)}
-        return sorted(named.items(), key=lambda item: order[item[1]])
-
     def _forget_threads(self) -> None:
-        """In a child after a fork: the lock may have been held by a thread that is no more."""
+        """In a child after a fork: a lock may have been held by a thread that is no more."""
         self._lock = threading.Lock()
+        self._roster.forget_threads()
 
 
 def _checked_name(name: object) -> str:
     if not isinstance(name, str) or not name:
         raise ConfigurationError(f"name is {name!r:.60}; allowed: a str that is not empty")
     return name
-
-
-def _free_name(name: str, taken: Container[str]) -> str:
-    """Return the name, or "name#2", "name#3" where it is taken."""
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name}#{number}"
-    return free
 
 
 _all: weakref.WeakSet[Monitor] = weakref.WeakSet()
@@ -208,6 +277,16 @@ def get_monitor() -> Monitor:
 def get_summary() -> dict[str, Any]:
     """Return :meth:`Monitor.get_summary` of the default monitor."""
     return _default.get_summary()
+
+
+def diagnose_connection_issues(
+    thresholds: Thresholds | None = None,
+) -> dict[str, list[dict[str, Any]]]:
+    """Return :meth:`Monitor.diagnose_connection_issues` of the default monitor.
+
+    :param thresholds: from where on something is an issue; None: ``Thresholds()``.
+    """
+    return _default.diagnose_connection_issues(thresholds)
 
 
 def print_connection_report(file: TextIO | None = None) -> None:

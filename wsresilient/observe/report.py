@@ -1,17 +1,25 @@
 """The report: a summary as text that reads well in 80 columns, in a terminal and in a log.
 
-Pure: it gets a summary and returns lines. There are no colours, so that it can be piped.
+Pure: it gets plain values, also such as came over HTTP, and returns lines. There are no colours,
+so that it can be piped.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core.redact import shorten
 
-__all__ = ["WIDTH", "format_age", "format_count", "format_duration", "format_report"]
+__all__ = [
+    "WIDTH",
+    "format_age",
+    "format_count",
+    "format_duration",
+    "format_number",
+    "format_report",
+]
 
 WIDTH = 80
 
@@ -32,14 +40,25 @@ _GAP = "  "
 _MANY_WAITING = 1000
 _NAME_WIDTH = WIDTH - sum(width + len(_GAP) for _, width, _ in _COLUMNS)
 
+#: Connections that are named under one issue, and outages that are listed.
+_MOST_NAMED = 5
+_MOST_OUTAGES = 5
 
-def format_report(summary: Mapping[str, Any]) -> str:
-    """Lay out a summary.
+
+def format_report(
+    summary: Mapping[str, Any],
+    *,
+    issues: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    history: Mapping[str, Any] | None = None,
+) -> str:
+    """Lay out a summary, what is wrong, and the causes of the latest reconnects.
 
     /MIN: messages a minute; RECONN: reconnects; AGE: of the last message; QUAL: the quality
     score from 0 to 100.
 
     :param summary: as :meth:`~wsresilient.observe.monitor.Monitor.get_summary` returns it.
+    :param issues: as ``diagnose_connection_issues`` returns them; None: nothing is said of them.
+    :param history: as ``get_history`` returns it, of which the events are used; None: likewise.
     :returns: lines of at most 80 characters, without a line end behind the last.
     """
     connections: Mapping[str, Mapping[str, Any]] = summary["connections"]
@@ -51,8 +70,71 @@ def format_report(summary: Mapping[str, Any]) -> str:
     else:
         lines.append("No connections.")
     lines.append("")
+    if issues is not None:
+        lines += _issue_lines(issues)
+    if history is not None:
+        lines += _outage_lines(history)
     lines += _total_lines(summary)
     return "\n".join(lines)
+
+
+def _issue_lines(issues: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Say of each issue whom it concerns, then once what to do."""
+    lines: list[str] = []
+    for issue, findings in issues.items():
+        if not findings:
+            continue
+        lines.append(f"ISSUE: {issue.replace('_', ' ')}")
+        for finding in findings[:_MOST_NAMED]:
+            name = _shorten_middle(finding["connection"], 40)
+            lines += _wrapped(f"{name}: {shorten(finding['detail'], 400)}", "  ")
+        if len(findings) > _MOST_NAMED:
+            lines.append(f"  and {format_number(len(findings) - _MOST_NAMED, 'more connection')}")
+        for suggestion in dict.fromkeys(
+            finding["suggestion"] for finding in findings[:_MOST_NAMED]
+        ):
+            lines += _wrapped(shorten(suggestion, 400), "    ", first="  > ")
+        lines.append("")
+    return lines
+
+
+def _outage_lines(history: Mapping[str, Any]) -> list[str]:
+    outages = [
+        (event["at"], name, event)
+        for name, past in history["connections"].items()
+        for event in past["events"]
+        if event["kind"] != "stopped"
+    ]
+    if not outages:
+        return []
+    outages.sort(key=lambda outage: outage[0], reverse=True)
+    lines = ["LATEST RECONNECTS"]
+    for at, name, event in outages[:_MOST_OUTAGES]:
+        age = f"{format_age(max(0.0, history['at'] - at))} ago"
+        text = (
+            f"{age:>10}  {_shorten_middle(name, 40)}: {event['kind']}, {_outcome(event)}: "
+            f"{shorten(event['text'])}"
+        )
+        lines += _wrapped(text, " " * 12, first="")
+    return [*lines, ""]
+
+
+def _outcome(event: Mapping[str, Any]) -> str:
+    if event["lasted"] is not None:
+        return f"back after {format_duration(event['lasted'])}"
+    if event["attempts"]:
+        return f"not back after {format_number(event['attempts'], 'attempt')}"
+    return "not back"
+
+
+def _wrapped(text: str, indent: str, *, first: str | None = None) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent if first is not None else indent + "  ",
+        break_on_hyphens=False,
+    )
 
 
 def _connection_lines(name: str, stats: Mapping[str, Any]) -> list[str]:
@@ -95,14 +177,14 @@ def _total_lines(summary: Mapping[str, Any]) -> list[str]:
     total, active = summary["total_connections"], summary["active_connections"]
     healthy = summary["healthy_connections"]
     sentences = (
-        f"{_number(total, 'connection')}, {active} active, {healthy} healthy; "
-        f"{_number(summary['total_subscriptions'], 'subscription')}.",
-        f"{_number(routing['total_messages'], 'message')} "
+        f"{format_number(total, 'connection')}, {active} active, {healthy} healthy; "
+        f"{format_number(summary['total_subscriptions'], 'subscription')}.",
+        f"{format_number(routing['total_messages'], 'message')} "
         f"({format_count(summary['messages_per_minute'], 7)} a minute), "
         f"{routing['unrouted_messages']:,} unrouted.",
-        f"{_number(routing['reconnections'], 'reconnect')}, "
-        f"{_number(routing['connection_failures'], 'failed attempt')}, "
-        f"{_number(routing['callback_errors'], 'handler error')}.",
+        f"{format_number(routing['reconnections'], 'reconnect')}, "
+        f"{format_number(routing['connection_failures'], 'failed attempt')}, "
+        f"{format_number(routing['callback_errors'], 'handler error')}.",
         f"Status: {summary['status']}{_reason(summary)}",
     )
     return [line for sentence in sentences for line in textwrap.wrap(sentence, WIDTH)]
@@ -120,7 +202,8 @@ def _reason(summary: Mapping[str, Any]) -> str:
     return f" ({healthy} of {active} active healthy)"
 
 
-def _number(count: int, noun: str) -> str:
+def format_number(count: int, noun: str) -> str:
+    """Write a number and its noun: "1 error", "2,000 errors"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 

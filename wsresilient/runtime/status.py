@@ -241,6 +241,7 @@ class Status:
             "queue_depth": 0 if delivery is None else delivery.queue_depth,
             "ping_rtt": attempt.ping_rtt if attempt is not None else None,
             "endpoint": self.endpoint,
+            "endpoints": [],
             "address": attempt.address if attempt is not None else None,
             "generation": self.generation,
             "confirmed_subscriptions": 0,

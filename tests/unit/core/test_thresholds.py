@@ -58,7 +58,7 @@ def test_what_is_not_allowed_is_told_by_name(name: str, value: Any, allowed: str
 def test_none_switches_every_issue_off() -> None:
     names = [field.name for field in dataclasses.fields(Thresholds) if field.name != "window"]
 
-    thresholds = Thresholds(**dict.fromkeys(names))
+    thresholds = Thresholds(**dict.fromkeys(names))  # type: ignore[arg-type]
 
     assert {getattr(thresholds, name) for name in names} == {None}
 

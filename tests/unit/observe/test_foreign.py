@@ -64,6 +64,56 @@ def test_the_rate_is_that_of_the_last_minute() -> None:
     assert feed.stats(3600.0, WALL)["messages_per_minute"] == pytest.approx(0.0, abs=5.0)
 
 
+def test_what_has_happened_becomes_history() -> None:
+    feed = ForeignConnection("feed", 100.0, WALL)
+    feed.change_state(ConnectionState.CONNECTING, 100.0)
+    feed.change_state(ConnectionState.CONNECTED, 101.0)
+    feed.add_error("gone", 110.0)
+    feed.change_state(ConnectionState.RECONNECTING, 111.0)
+    assert feed.history.down_since == 111.0
+    feed.change_state(ConnectionState.CONNECTED, 114.0)
+    feed.add_reconnect(114.0)
+    feed.change_state(ConnectionState.DISCONNECTED, 120.0)
+
+    past = feed.history.as_dict()
+    assert past["errors"] == [{"at": WALL + 10.0, "text": "gone"}]
+    assert [(one["at"], one["kind"], one["lasted"]) for one in past["events"]] == [
+        (WALL + 11.0, "reported", 3.0),
+        (WALL + 20.0, "stopped", None),
+    ]
+    stats = feed.stats(120.0, WALL + 20.0)
+    assert (stats["reconnects_last_hour"], stats["last_failure_kind"]) == (1, "reported")
+
+
+def test_messages_make_points_of_a_rate() -> None:
+    feed = ForeignConnection("feed", 0.0, WALL)
+    for second in range(1, 121):
+        feed.add_messages(10, 0, float(second))
+
+    assert feed.history.as_dict()["rates"] == [[WALL + 60, 600.0], [WALL + 120, 600.0]]
+
+
+def test_a_clock_that_was_set_is_followed() -> None:
+    feed = ForeignConnection("feed", 0.0, WALL)
+    feed.stats(1.0, WALL + 5000.0)
+    feed.add_error("gone", 2.0)
+
+    assert feed.history.as_dict()["errors"][0]["at"] == WALL + 5001.0
+
+
+def test_it_is_stopped_when_its_owner_says_so() -> None:
+    feed = ForeignConnection("feed", 0.0)
+    feed.add_error("no", 1.0)
+    told = [feed.stopped_at]  # nobody has said that it is down on purpose
+    feed.change_state(ConnectionState.DISCONNECTED, 2.0)
+    feed.change_state(ConnectionState.DISCONNECTED, 3.0)
+    told.append(feed.stopped_at)
+    feed.change_state(ConnectionState.CONNECTING, 4.0)
+    told.append(feed.stopped_at)
+
+    assert told == [None, 2.0, None]
+
+
 def test_a_silent_one_is_not_healthy() -> None:
     feed = ForeignConnection("feed", 0.0)
     feed.add_messages(1, 0, 1.0)

@@ -97,6 +97,113 @@ def test_a_few_waiting_messages_are_no_news() -> None:
     )
 
 
+# Issues and reconnects.
+
+RECONNECT = {"at": 1000.0, "kind": "closed", "close_code": 1012, "text": "closed with code 1012"}
+
+
+def full_report(
+    issues: dict[str, list[dict[str, Any]]] | None = None,
+    events: dict[str, list[dict[str, Any]]] | None = None,
+) -> list[str]:
+    history = (
+        {"at": 1300.0, "connections": {name: {"events": e} for name, e in events.items()}}
+        if (events is not None)
+        else None
+    )
+    text = format_report(summarise({"a": stats()}, uptime=1.0), issues=issues, history=history)
+    lines = text.split("\n")
+    assert all(len(line) <= 80 for line in lines), lines
+    assert all(line == line.rstrip() for line in lines)
+    return lines[5:-4]  # between the table and the totals
+
+
+def finding(connection: str, detail: str = "It is bad.", suggestion: str = "Mend it.") -> Any:
+    return {
+        "connection": connection,
+        "value": 1.0,
+        "threshold": 0.0,
+        "detail": detail,
+        "suggestion": suggestion,
+    }
+
+
+def test_issues_stand_below_the_table_with_what_to_do() -> None:
+    issues = {
+        "high_error_rate": [],
+        "lost_connections": [
+            finding("okx", "No connection for 31 s, allowed are 30 s. " + "Latest: gone. " * 5),
+            finding("binance"),
+        ],
+        "data_gaps": [finding("okx", suggestion="Fetch what is missing over REST. " * 4)],
+    }
+
+    assert full_report(issues) == [
+        "",
+        "ISSUE: lost connections",
+        "  okx: No connection for 31 s, allowed are 30 s. Latest: gone. Latest: gone.",
+        "    Latest: gone. Latest: gone. Latest: gone.",
+        "  binance: It is bad.",
+        "  > Mend it.",
+        "",
+        "ISSUE: data gaps",
+        "  okx: It is bad.",
+        "  > Fetch what is missing over REST. Fetch what is missing over REST. Fetch what",
+        "    is missing over REST. Fetch what is missing over REST.",
+        "",
+    ]
+
+
+def test_no_issue_takes_no_line() -> None:
+    assert full_report({"lost_connections": []}, {"a": []}) == [""]
+    assert full_report() == [""]
+
+
+def test_an_issue_of_many_connections_names_a_few() -> None:
+    lines = full_report({"data_gaps": [finding(f"feed {number}") for number in range(300)]})
+
+    assert lines[-3:] == ["  and 295 more connections", "  > Mend it.", ""]
+    assert len(lines) == 10
+
+
+def test_texts_of_others_cannot_break_the_layout_of_issues() -> None:
+    nasty = "a\nb\x1b[2J" + "x" * 1000
+    lines = full_report(
+        {"data_gaps": [finding(nasty, nasty, nasty)]},
+        {nasty: [RECONNECT | {"text": nasty, "attempts": 0, "lasted": None}]},
+    )
+
+    assert all(character.isprintable() for line in lines for character in line)
+    assert len(lines) < 40
+
+
+def test_the_latest_reconnects_are_told_with_their_causes() -> None:
+    events = {
+        "okx": [
+            RECONNECT | {"at": 100.0 * number, "attempts": 0, "lasted": 2.5} for number in range(9)
+        ],
+        "binance": [
+            {**RECONNECT, "at": 1290.0, "kind": "network", "text": "ConnectionResetError: [Errno "
+             "104] Connection reset by peer", "attempts": 0, "lasted": None},
+            {**RECONNECT, "at": 1200.0, "kind": "name", "text": "no address", "attempts": 7,
+             "lasted": None},
+            {**RECONNECT, "at": 1295.0, "kind": "stopped", "attempts": 0, "lasted": None},
+        ],
+    }  # fmt: skip
+
+    assert full_report(events=events) == [
+        "",
+        "LATEST RECONNECTS",
+        "  10 s ago  binance: network, not back: ConnectionResetError: [Errno 104]",
+        "            Connection reset by peer",
+        " 100 s ago  binance: name, not back after 7 attempts: no address",
+        " 8 min ago  okx: closed, back after 2.5 s: closed with code 1012",
+        "10 min ago  okx: closed, back after 2.5 s: closed with code 1012",
+        "12 min ago  okx: closed, back after 2.5 s: closed with code 1012",
+        "",
+    ]
+
+
 def test_the_status_names_what_failed() -> None:
     failed = stats(state="failed", is_healthy=False)
 
