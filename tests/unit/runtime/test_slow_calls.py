@@ -6,7 +6,7 @@ import threading
 
 from tests.support import Gate, Running, eventually
 from wsresilient.runtime.clock import monotonic
-from wsresilient.runtime.handlers import HandlerSet, SlowCall
+from wsresilient.runtime.handlers import MOST_PLACES, HandlerSet, SlowCall
 
 
 class Slow:
@@ -131,3 +131,67 @@ def test_an_error_in_between_makes_no_quick_call_slow() -> None:
 
 def test_nothing_runs_so_nothing_is_slow() -> None:
     assert HandlerSet("feed").find_slow_call(0.0, monotonic() + 1e6) is None
+
+
+# What everybody may ask, as often as they like.
+
+
+def test_a_slow_call_is_told_to_whoever_asks_as_long_as_it_lasts() -> None:
+    slow = Slow("slow")
+    slow.gates["slow"].wait_for_arrival()
+    handlers, began = slow.handlers, monotonic()
+
+    assert handlers.slow_call(1.0, began + 100.0) is None  # nobody has looked yet
+    handlers.find_slow_call(1.0, began)
+    assert handlers.slow_call(1.0, began + 0.9) is None
+    found = [handlers.slow_call(1.0, began + seconds) for seconds in (1.5, 20.0)]
+    assert [round(one.seconds, 1) for one in found if one is not None] == [1.5, 20.0]
+
+    slow.end()
+    assert handlers.slow_call(1.0, began + 100.0) is None
+
+
+def test_the_stack_goes_from_the_handler_inwards() -> None:
+    slow = Slow("slow")
+    slow.gates["slow"].wait_for_arrival()
+    slow.found(1.0, 0.0)
+
+    found = slow.found(1.0, 2.0)
+
+    slow.end()
+    assert found is not None
+    functions = [place.partition(" ")[0] for place in found.stack]
+    assert functions[:2] == ["on_message", "pass_through"]
+    assert functions[-1] == "wait"
+    assert found.where == f"{found.stack[0]}, in {found.stack[-1]}"
+    assert found.as_dict() == {
+        "event": "message",
+        "where": found.where,
+        "seconds": round(found.seconds, 3),
+        "stack": list(found.stack),
+    }
+
+
+def test_the_middle_of_a_deep_stack_is_left_out() -> None:
+    gate, handlers = Gate(), HandlerSet("feed")
+
+    def dive(depth: int) -> None:
+        if depth:
+            dive(depth - 1)
+        else:
+            gate.pass_through()
+
+    handlers.add("message", dive)
+    run = Running(handlers.deliver, "message", [50])
+    gate.wait_for_arrival()
+    handlers.find_slow_call(1.0, monotonic())
+
+    found = handlers.find_slow_call(1.0, monotonic() + 2.0)
+
+    gate.open()
+    run.result()
+    assert found is not None
+    assert len(found.stack) == 2 * MOST_PLACES + 1
+    assert found.stack[MOST_PLACES] == "..."
+    assert found.stack[0].startswith("dive (")
+    assert found.stack[-1].startswith("wait (")

@@ -1,0 +1,134 @@
+"""What a connection notes of its past, and what is left when it has ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wsresilient import ConnectionConfig, ConnectionState, Failure, FailureKind, Gap
+from wsresilient.runtime.delivery import Delivery
+from wsresilient.runtime.dispatcher import Dispatcher
+from wsresilient.runtime.handlers import HandlerSet, SlowCall
+from wsresilient.runtime.status import Status
+
+CONFIG = ConnectionConfig()
+GONE = Failure(FailureKind.NETWORK, "OSError: gone")
+
+
+def made() -> tuple[Status, HandlerSet]:
+    status, handlers = Status("feed", "wss://host/", CONFIG), HandlerSet("feed")
+    handlers.note_error = status.note_handler_error
+    return status, handlers
+
+
+def stats(status: Status, handlers: HandlerSet, **extra: Any) -> dict[str, Any]:
+    return status.stats(attempt=None, delivery=None, handlers=handlers, extra=extra)
+
+
+def test_the_past_is_part_of_the_stats() -> None:
+    status, handlers = made()
+    status.begin_life()
+    status.note_opened()
+    closed = Failure(FailureKind.CLOSED, "closed", close_code=1012)
+    status.note_end(closed, 1012, was_open=True)
+    status.note_end(GONE, None, was_open=False)
+    status.note_opened()
+    status.note_gap(Gap("feed", (), "reconnect", 1.0, 2.0))
+
+    told = stats(status, handlers)
+
+    assert (told["last_close_code"], told["last_failure_kind"]) == (1012, "network")
+    assert (told["reconnects_last_hour"], told["gap_count"]) == (1, 1)
+    assert told["slow_handler"] is None
+
+
+def test_the_code_that_a_failure_knows_stands_in_for_that_of_the_attempt() -> None:
+    status, handlers = made()
+    refused = Failure(FailureKind.AUTHENTICATION, "no", close_code=4401)
+
+    status.note_end(refused, None, was_open=True)
+
+    assert stats(status, handlers)["last_close_code"] == 4401
+
+
+def test_a_failure_is_counted_kept_and_the_last_error() -> None:
+    status, handlers = made()
+
+    status.note_error("OSError: gone")
+
+    told = stats(status, handlers)
+    assert (told["error_count"], told["last_error"]) == (1, "OSError: gone")
+    assert [one["text"] for one in status.history.as_dict()["errors"]] == ["OSError: gone"]
+
+
+def test_what_others_know_wins_over_the_defaults() -> None:
+    status, handlers = made()
+
+    assert stats(status, handlers)["subscription_limit"] is None
+    assert stats(status, handlers, subscription_limit=100)["subscription_limit"] == 100
+
+
+def test_old_errors_cost_no_quality_once_an_hour_has_passed() -> None:
+    status, handlers = made()
+    delivery = Delivery("feed", CONFIG, handlers, Dispatcher(), None)
+    status.begin_life()
+    status.advance(ConnectionState.CONNECTING, "test")
+    status.advance(ConnectionState.CONNECTED, "test")
+    status.counters.messages = 100
+    for _ in range(50):
+        status.note_error("OSError: gone")
+    assert stats(status, handlers)["quality_score"] == 70
+
+    for second in range(10_000_000, 10_000_000 + 8000, 60):
+        status.sample(float(second), attempt=None, delivery=delivery, handlers=handlers)
+
+    assert stats(status, handlers)["quality_score"] == 100
+
+
+def test_samples_become_the_totals_of_a_window() -> None:
+    status, handlers = made()
+    delivery = Delivery("feed", CONFIG, handlers, Dispatcher(), None)
+    status.counters.messages = 7
+    status.dropped_before = 3
+    status.note_error("x")
+    status.note_gap(Gap("feed", (), "sequence", 1.0, 2.0))
+    handlers.fail(ValueError("bad"))
+
+    status.sample(50.0, attempt=None, delivery=delivery, handlers=handlers)
+
+    assert status.history.totals_before(50.0) == (50.0, 7, 1, 1, 3, 1)
+
+
+def test_a_handler_that_raises_at_every_message_is_noted_once_a_second() -> None:
+    status, handlers = made()
+
+    def raises(_message: object) -> None:
+        raise ValueError("token wss://user:hunter2@host/")
+
+    handlers.add("message", raises)
+    handlers.deliver("message", list(range(100)))
+
+    texts = [one["text"] for one in status.history.as_dict()["errors"]]
+    assert 1 <= len(texts) < 10
+    assert texts[0].endswith("raises, for 'message': ValueError: token wss://***@host/")
+    assert handlers.counters.callback_errors == 100
+
+
+def test_slow_calls_are_kept_for_the_diagnosis() -> None:
+    status, _ = made()
+    for seconds in (1.0, 2.0):
+        call = SlowCall("message", "on_message (x.py:1)", seconds)
+        status.note_slow_call(call, 10.0 + seconds, is_new=seconds == 1.0)
+
+    assert [note.seconds for note in status.history.slow_calls_since(0.0)] == [2.0]
+
+
+def test_a_new_life_has_not_ended() -> None:
+    status, handlers = made()
+    status.begin_life()
+    status.end_life(stats(status, handlers))
+    ended_at = status.ended_at
+
+    status.begin_life()
+
+    assert ended_at is not None
+    assert status.ended_at is None
