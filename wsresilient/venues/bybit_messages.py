@@ -28,7 +28,8 @@ _PASSING_CODES = frozenset({10002, 10006, 10016, 10019, 10429, 20003})
 _TOO_MANY_CODES = frozenset({10006, 10429, 20003})
 _CLOCK_CODE = 10002
 _SERVER_TIME = re.compile(r"server_timestamp\[(\d{13})\]")  # observed
-_NAMED_TOPICS = re.compile(r"topic:\s*(\S+)$")  # observed: "error:handler not found,topic:X"
+#: Observed: "error:handler not found,topic:X", "Invalid symbol :[X]".
+_NAMED_TOPICS = re.compile(r"topic:\s*(\S+)$|symbol\s*:\s*\[(\S+)\]$")
 #: Longer numbers are no ids of ours, and Python converts them slowly or not at all.
 _LONGEST_ID = 18
 
@@ -71,7 +72,7 @@ def _refused(message: dict[str, Any], text: str) -> Refused:
     code = _code(message)
     return Refused(
         request_id_of(message),
-        topics=tuple(named[1].split(",")) if named else (),
+        topics=tuple((named[1] or named[2]).split(",")) if named else (),
         code=code,
         text=text,
         whole_request=True,  # one bad topic fails all topics of its request

@@ -182,6 +182,8 @@ def refusal(text: str, request_id: str = "3") -> str:
             True,
         ),
         ("Invalid topic: orderbook.7.BTCUSDT", ("orderbook.7.BTCUSDT",), False),
+        ("Invalid symbol :[tickers.XUSDT]", ("tickers.XUSDT",), False),
+        ("Invalid symbol :[tickers.X,tickers.Y]", ("tickers.X", "tickers.Y"), False),
         ("Request not authorized", (), False),
         ("error:topic:order needs auth first", (), False),
     ],
