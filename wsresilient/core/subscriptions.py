@@ -37,6 +37,9 @@ class SubscriptionRules(Protocol):
     def is_implicit(self, topic: str) -> bool:
         """Whether it comes by itself."""
 
+    def ends_with(self, topic: str, other: str) -> bool:
+        """Whether unsubscribing a topic ends another one too."""
+
     def tag(self, topic: str, *, subscribing: bool) -> str | None:
         """What its acknowledgement names instead of an id."""
 
@@ -330,9 +333,22 @@ class SubscriptionRegistry:
                 self._present(topic, now)
             else:
                 self._states.pop(topic, None)
+                self._lose_along_with(topic)
             self._reconcile(topic)
         if not request.unanswered:
             self._pending.remove(request)
+
+    def _lose_along_with(self, topic: str) -> None:
+        """Ask again for what an unsubscribe has ended beside what was meant."""
+        present = TopicState.PRESENT
+        lost = [
+            other
+            for other, state in self._states.items()
+            if state is present and self._rules.ends_with(topic, other)
+        ]
+        for other in lost:
+            del self._states[other]
+            self._reconcile(other)
 
     def _present(self, topic: str, now: float) -> None:
         self._states[topic] = TopicState.PRESENT

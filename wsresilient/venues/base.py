@@ -243,6 +243,10 @@ class Venue:
         """
         return bool(subscribed == received.topic)
 
+    def ends_with(self, topic: str, other: str) -> bool:
+        """Whether unsubscribing a topic ends another one too (MEXC: all candles of a symbol)."""
+        return False
+
     def is_implicit(self, topic: str) -> bool:
         """Whether a topic comes by itself after the login: no request is sent for it."""
         return False

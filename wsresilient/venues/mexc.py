@@ -30,7 +30,15 @@ from ..core.incoming import (
 from ..errors import ConfigurationError
 from .base import Heartbeat, Limits, Rate, SequenceNumbers, Venue, split_topic
 from .mexc_data import identity_of, sequence_of
-from .mexc_topics import CHANNELS, checked_topic, is_private, params_of, same_stream, wire_topic
+from .mexc_topics import (
+    CHANNELS,
+    checked_topic,
+    ended_together,
+    is_private,
+    params_of,
+    same_stream,
+    wire_topic,
+)
 from .rest_mexc import MEXCRest
 
 __all__ = ["MEXC"]
@@ -126,6 +134,10 @@ class MEXC(Venue):
     def covers(self, subscribed: str, received: Any) -> bool:
         """Tell whether channel and symbol are the same, and the parameters that a push names."""
         return same_stream(subscribed, received.topic)
+
+    def ends_with(self, topic: str, other: str) -> bool:
+        """Whether both are named by the same channel and symbol in the request that ends one."""
+        return ended_together(topic, other)
 
     def is_implicit(self, topic: str) -> bool:
         """Whether it is private: those come after the login without being asked for."""

@@ -14,6 +14,7 @@ from .base import join_topic, split_topic
 __all__ = [
     "CHANNELS",
     "checked_topic",
+    "ended_together",
     "is_private",
     "params_of",
     "same_stream",
@@ -159,6 +160,12 @@ def wire_topic(channel: str, symbol: str | None, interval: str | None) -> str:
     if symbol is None or channel in _WITHOUT_SYMBOL or is_private(channel):
         return channel
     return join_topic(channel, symbol, {} if interval is None else {"interval": interval})
+
+
+def ended_together(topic: str, other: str) -> bool:
+    """Tell whether the request that ends one topic ends another: "unsub.kline" by its symbol."""
+    channel, symbol, _ = split_topic(topic)
+    return channel in _ENDED_BY_SYMBOL and (channel, symbol) == split_topic(other)[:2]
 
 
 def same_stream(subscribed: str, received: str) -> bool:

@@ -35,6 +35,9 @@ class Rules:
     def is_implicit(self, topic: str) -> bool:
         return topic.startswith("own.")
 
+    def ends_with(self, topic: str, other: str) -> bool:
+        return False
+
     def tag(self, topic: str, *, subscribing: bool) -> str | None:
         return (
             f"{'sub' if subscribing else 'unsub'}.{topic.partition(':')[0]}" if self._tags else None

@@ -220,6 +220,31 @@ def test_some_topics_end_by_their_symbol_alone(topic: str, request_text: str) ->
     assert VENUE.unsubscribe([topic], 1) == request_text
 
 
+def test_ending_one_candle_asks_again_for_the_others_of_its_symbol() -> None:
+    kept, ended, other = (
+        f"kline:{symbol}?interval={interval}"
+        for symbol, interval in (("A_USDT", "Min1"), ("A_USDT", "Min5"), ("B_USDT", "Min5"))
+    )
+    registry = asked(kept, ended, other)
+    ack = read('{"channel":"rs.sub.kline","data":"success"}')
+    assert isinstance(ack, Acknowledged)
+    for _ in range(3):
+        assert registry.acknowledged(ack, 0.0)
+
+    registry.unwant([ended])
+    request = registry.next_request(0.0)
+    assert request is not None
+    registry.sent(request, 0.0)
+    ended_ack = read('{"channel":"rs.unsub.kline","data":"success"}')
+    assert isinstance(ended_ack, Acknowledged)
+    assert registry.acknowledged(ended_ack, 0.0)
+
+    again = registry.next_request(0.0)
+    assert again is not None
+    assert (again.subscribing, again.topics) == (True, (kept,))
+    assert registry.confirmed == {other}
+
+
 def test_two_topics_do_not_go_into_one_request() -> None:
     with pytest.raises(ConfigurationError, match=r"MEXC takes one.*topics_per_request=1"):
         VENUE.subscribe(["deal:BTC_USDT", "deal:ETH_USDT"], 1)
