@@ -177,6 +177,7 @@ def test_one_bad_stream_refuses_the_whole_request(exchange: FakeExchange) -> Non
 
 
 def test_more_topics_than_fit_are_refused(exchange: FakeExchange) -> None:
+    exchange.change_limits(max_request_size=None)
     with connect(exchange.url) as client:
         many = [f"s{number}@trade" for number in range(1024)]
         assert ask(client, "SUBSCRIBE", *many)["result"] is None

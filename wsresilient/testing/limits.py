@@ -7,14 +7,20 @@ that a wrong number there is found here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from wsresilient.config import unknown_name
 from wsresilient.errors import ConfigurationError
 from wsresilient.venues.base import Rate
 
 __all__ = ["Limit", "Rate", "Sign", "VenueLimits", "Violation"]
+
+
+# In how many seconds, where only a number is given.
+_PERIODS = {"message_rate": 1.0, "connect_rate": 1.0, "request_quota": 3600.0}
 
 
 class Limit(str, Enum):
@@ -113,3 +119,22 @@ class VenueLimits:
                 raise ConfigurationError(
                     f"{each.name} is {value!r}; allowed: above 0, or None for no limit"
                 )
+
+    def changed(self, changes: Mapping[str, Any]) -> VenueLimits:
+        """Give other limits.
+
+        :param changes: by name. A rate may be ``(count, seconds)`` too, or a count alone: in one
+            second, ``request_quota`` in one hour.
+        :raises ConfigurationError: there is no such limit, or it is not above 0.
+        """
+        names = tuple(each.name for each in fields(self))
+        for name in changes:
+            if name not in names:
+                raise unknown_name("limit", name, names)
+        return replace(self, **{name: _as_limit(name, value) for name, value in changes.items()})
+
+
+def _as_limit(name: str, value: Any) -> Any:
+    if name not in _PERIODS or value is None or isinstance(value, Rate):
+        return value
+    return Rate(*value) if isinstance(value, tuple) else Rate(value, _PERIODS[name])

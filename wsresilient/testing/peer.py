@@ -17,6 +17,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from wsresilient.testing.enforcement import Meter
 from wsresilient.testing.formats.base import Session
 from wsresilient.testing.link import LINGER_ZERO
 from wsresilient.testing.records import ScriptedResponse
@@ -36,7 +37,9 @@ _PONG_FIRST_BYTE = 0x80 | Opcode.PONG
 class PeerOwner(Protocol):
     """Who decides what a client gets."""
 
-    is_ignoring_pings: bool
+    @property
+    def is_ignoring_pings(self) -> bool:
+        """Whether pings get no pong."""
 
     def on_connected(self, peer: Peer) -> None:
         """A TCP connection was accepted."""
@@ -53,6 +56,9 @@ class PeerOwner(Protocol):
     def on_ping(self, peer: Peer) -> None:
         """A ping has come."""
 
+    def on_pong(self, peer: Peer, payload: bytes) -> None:
+        """A pong has come."""
+
     def on_disconnected(self, peer: Peer) -> None:
         """The TCP connection has ended."""
 
@@ -62,6 +68,8 @@ class Peer(asyncio.Protocol):
 
     :ivar number: counted from 1.
     :ivar session: what the format remembers of it; None: before the handshake, or an echo.
+    :ivar meter: what is counted of it.
+    :ivar address: of the client.
     :ivar is_open: the handshake is done and no close frame went either way.
     :ivar was_opened: the handshake has been done.
     """
@@ -69,6 +77,8 @@ class Peer(asyncio.Protocol):
     def __init__(self, owner: PeerOwner, number: int) -> None:
         self.number = number
         self.session: Session | None = None
+        self.meter = Meter()
+        self.address = ""
         self.is_open = False
         self.was_opened = False
         self._owner = owner
@@ -104,6 +114,8 @@ class Peer(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast(asyncio.Transport, transport)
+        name = transport.get_extra_info("peername")
+        self.address = str(name[0]) if name else ""
         self._owner.on_connected(self)
 
     def data_received(self, data: bytes) -> None:
@@ -155,6 +167,13 @@ class Peer(asyncio.Protocol):
             self._protocol.send_binary(payload)
         self._flush()
 
+    def ping(self, payload: bytes) -> None:
+        """Send a ping, behind the messages that are queued."""
+        self.write_queued()
+        if self.is_open:
+            self._protocol.send_ping(payload)
+            self._flush()
+
     def close(self, code: int | None, reason: str) -> None:
         """Begin the closing handshake of an open connection."""
         self.write_queued()
@@ -204,6 +223,8 @@ class Peer(asyncio.Protocol):
                 self._on_message(payload)
         elif frame.opcode is Opcode.PING:
             self._owner.on_ping(self)
+        elif frame.opcode is Opcode.PONG:
+            self._owner.on_pong(self, bytes(frame.data))
         elif frame.opcode is Opcode.CLOSE:
             self.is_open = False
 

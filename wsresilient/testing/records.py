@@ -7,13 +7,21 @@ from __future__ import annotations
 
 import http
 import json
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from wsresilient.errors import ConfigurationError
 
-__all__ = ["Handshake", "ReceivedRequest", "ScriptedResponse"]
+__all__ = [
+    "Handshake",
+    "LoginAttempt",
+    "ReceivedRequest",
+    "RestRecord",
+    "ScriptedResponse",
+    "take_scripted",
+]
 
 
 class ReceivedRequest(NamedTuple):
@@ -55,16 +63,61 @@ class Handshake(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ScriptedResponse:
-    """An HTTP response in place of the handshake.
+class LoginAttempt:
+    """A login of a client.
 
-    :ivar count: how many handshakes get it; None: all.
+    :ivar at: seconds of time.monotonic(), when it came.
+    :ivar connection: the number of its connection, counted from 1.
+    :ivar api_key: as the client wrote it.
+    :ivar code: why it was refused, in the venue's terms; None: it was accepted.
+    :ivar message: what the venue says of that.
+    """
+
+    at: float
+    connection: int
+    api_key: str = field(repr=False)
+    code: int | None = None
+    message: str = ""
+
+    @property
+    def was_accepted(self) -> bool:
+        """Whether it was accepted."""
+        return self.code is None
+
+
+@dataclass(frozen=True)
+class RestRecord:
+    """A request over REST.
+
+    :ivar at: seconds of time.monotonic().
+    :ivar path: without the query.
+    :ivar query: of several values of one name the last.
+    :ivar headers: with lower-case names.
+    :ivar status: the HTTP status of the answer.
+    """
+
+    at: float
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    status: int
+
+
+@dataclass(frozen=True)
+class ScriptedResponse:
+    """An HTTP response in place of the handshake, or of an answer over REST.
+
+    :ivar count: how many requests get it; None: all.
+    :ivar path: only those with this path get it; None: any.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     count: int | None
+    path: str | None = None
 
     def __post_init__(self) -> None:
         if not 100 <= self.status <= 999:
@@ -87,7 +140,22 @@ class ScriptedResponse:
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
 
     def used_once(self) -> ScriptedResponse | None:
-        """Give what is left of it after one handshake; None: nothing."""
+        """Give what is left of it after one request; None: nothing."""
         if self.count is None:
             return self
         return replace(self, count=self.count - 1) if self.count > 1 else None
+
+
+def take_scripted(
+    responses: deque[ScriptedResponse], path: str | None = None
+) -> ScriptedResponse | None:
+    """Use the first response that is for this path; None: there is none."""
+    for place, response in enumerate(responses):
+        if response.path is None or response.path == path:
+            rest = response.used_once()
+            if rest is None:
+                del responses[place]
+            else:
+                responses[place] = rest
+            return response
+    return None

@@ -1,111 +1,148 @@
-"""The inside of the fake exchange: who is connected, who gets what, and how it misbehaves.
+"""The inside of the fake exchange: its clients come, stay and go.
 
-Everything here runs on the loop's thread of :class:`AsyncThread`, so it needs no lock. How a venue
-spells its messages is the format's business, what a connection is made of the peer's.
+Everything here and below runs on the loop's thread of :class:`AsyncThread`, so it needs no lock.
+
+- ``acceptor.py`` listens, ``peer.py`` is one client's connection;
+- ``answering.py`` does what clients ask for, ``publishing.py`` sends them data;
+- ``enforcement.py`` counts what they take, ``ledger.py`` is what the test can look at;
+- ``rest_server.py`` answers over HTTP;
+- how a venue spells its messages is in ``formats``, how its REST looks in ``rest_shapes``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
-import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from websockets.http11 import Request
 
+from wsresilient.core.credentials import Credentials
 from wsresilient.runtime.clock import wall_clock
-from wsresilient.testing.events import Event
+from wsresilient.testing.acceptor import Acceptor
+from wsresilient.testing.answering import Clerk
+from wsresilient.testing.enforcement import Enforcer
 from wsresilient.testing.feed import Feed
-from wsresilient.testing.formats.base import (
-    Action,
-    Answer,
-    Close,
-    ExchangeFormat,
-    Heartbeat,
-    ListTopics,
-    Login,
-    Refusal,
-    Reply,
-    Session,
-    Stream,
-    Subscribe,
-    Unsubscribe,
-)
-from wsresilient.testing.limits import Limit
+from wsresilient.testing.formats.base import ExchangeFormat, Session
+from wsresilient.testing.ledger import Ledger
+from wsresilient.testing.limits import VenueLimits, Violation
+from wsresilient.testing.listen_keys import ListenKeys
 from wsresilient.testing.listener import HeldPort
-from wsresilient.testing.peer import Peer, text_frame
-from wsresilient.testing.records import Handshake, ReceivedRequest, ScriptedResponse
+from wsresilient.testing.peer import Peer
+from wsresilient.testing.publishing import Publisher
+from wsresilient.testing.records import (
+    Handshake,
+    ReceivedRequest,
+    ScriptedResponse,
+    take_scripted,
+)
+from wsresilient.testing.rest_server import RestServer
 
-__all__ = ["ExchangeServer"]
+__all__ = ["ExchangeServer", "ServerSettings"]
 
 logger = logging.getLogger("wsresilient.testing")
 
-_TICK = 0.02  # all messages that are due are sent together so often
 _END_TIMEOUT = 1.0
-_MEMORY = 100_000  # how many requests, handshakes and close codes are remembered
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """What the fake exchange is made of.
+
+    :ivar venue: how it speaks.
+    :ivar feed: when what happens on its market.
+    :ivar port: where it listens for WebSocket.
+    :ivar rest_port: where it listens for HTTP.
+    :ivar limits: what it enforces.
+    :ivar credentials: whom it knows.
+    :ivar listen_key_age: seconds that a listen key lasts.
+    :ivar ssl_context: None: without TLS.
+    :ivar max_unsent: how many bytes a client may be behind; None: any number.
+    """
+
+    venue: ExchangeFormat
+    feed: Feed
+    port: HeldPort
+    rest_port: HeldPort
+    limits: VenueLimits
+    credentials: Credentials = field(repr=False)
+    listen_key_age: float
+    ssl_context: ssl.SSLContext | None
+    max_unsent: int | None
 
 
 class ExchangeServer:
     """All that the fake exchange is, but for its thread.
 
-    :param venue: how it speaks.
-    :param feed: when what happens on its market.
-    :param port: where it listens.
-    :param ssl_context: None: without TLS.
-    :param max_unsent: how many bytes a client may be behind; None: any number.
+    :param settings: what it is made of.
     """
 
-    def __init__(
-        self,
-        venue: ExchangeFormat,
-        feed: Feed,
-        port: HeldPort,
-        ssl_context: ssl.SSLContext | None,
-        max_unsent: int | None,
-    ) -> None:
+    def __init__(self, settings: ServerSettings) -> None:
+        venue, feed = settings.venue, settings.feed
         self.venue = venue
-        self.feed = feed
-        self.port = port
-        self.is_ignoring_pings = False
         self.peers: set[Peer] = set()
-        self.subscribers: dict[str, dict[Peer, None]] = {}
-        self.requests: deque[ReceivedRequest] = deque(maxlen=_MEMORY)
-        self.handshakes: deque[Handshake] = deque(maxlen=_MEMORY)
-        self.close_codes: deque[int | None] = deque(maxlen=_MEMORY)
-        self.sent_count = 0
-        self.ping_count = 0
         self.responses: deque[ScriptedResponse] = deque()
-        self.refusals: dict[str, Refusal] = {}
-        # What is still to be lost: topic -> how often (None: always); the topic None is any.
-        self.acks_to_lose: dict[str | None, int | None] = {}
-        self.messages_to_lose: dict[str | None, int | None] = {}
-        self._ssl_context = ssl_context
-        self._max_unsent = max_unsent
+        self.clock_offset = 0.0
+        self.ledger = Ledger()
+        self.enforcer = Enforcer(settings.limits)
+        self.listen_keys = ListenKeys(settings.listen_key_age, time.monotonic)
+        self.publisher = Publisher(venue, feed, self.ledger, settings.max_unsent)
+        self.clerk = Clerk(
+            venue, self.publisher, self.enforcer, self.ledger, settings.credentials, self.now
+        )
+        self.rest = RestServer(
+            venue.rest_shape(), feed.market, settings.credentials, self.listen_keys,
+            self.ledger, self.now, settings.rest_port, settings.ssl_context,
+        )  # fmt: skip
+        self._acceptor = Acceptor(settings.port, settings.ssl_context, self._make_peer)
         self._is_running = False
-        self._listener: socket.socket | None = None
-        self._handshaking: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
         self._peer_count = 0
+
+    def __repr__(self) -> str:
+        return f"<ExchangeServer {self.venue.name} peers={len(self.peers)}>"
+
+    def now(self) -> int:
+        """The exchange's clock, milliseconds since 1970."""
+        return int((wall_clock() + self.clock_offset) * 1000)
+
+    @property
+    def is_ignoring_pings(self) -> bool:
+        """Whether pings get no pong."""
+        return self.clerk.is_ignoring_pings
+
+    def set_limits(self, limits: VenueLimits) -> None:
+        """Enforce these from now on."""
+        self.enforcer.limits = limits
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweep()
 
     # Life.
 
     async def begin(self) -> None:
         """Listen, and let the market begin."""
         self._is_running = True
-        self.accept()
-        self._tick()
+        try:
+            self.accept()
+            self.rest.begin()
+        except OSError:
+            self._acceptor.close()
+            raise
+        self.publisher.start()
+        self._sweep()
 
     async def end(self) -> None:
         """Close everything, at first politely."""
         self._is_running = False
-        if self._timer is not None:
-            self._timer.cancel()
-        self.refuse()
-        self.port.close()
+        self.publisher.stop()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self._acceptor.close()
+        self.rest.end()
         self.close_all(1001, "")
         await self._wait_for_peers(_END_TIMEOUT)
         self.abort_all()
@@ -118,16 +155,12 @@ class ExchangeServer:
 
     def accept(self) -> None:
         """Accept connections, unless the loop has ended or not begun."""
-        if self._listener is None and self._is_running:
-            self._listener = self.port.listen()
-            asyncio.get_running_loop().add_reader(self._listener, self._on_connect)
+        if self._is_running:
+            self._acceptor.accept()
 
     def refuse(self) -> None:
         """Refuse connections and keep the port."""
-        if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener)
-            self._listener = None
-            self.port.refuse()
+        self._acceptor.refuse()
 
     def go_down(self, code: int | None) -> None:
         """End everything; code None: without a word."""
@@ -147,41 +180,11 @@ class ExchangeServer:
             logger.exception("the exchange cannot listen again")
             raise
 
-    # Not asyncio's own server: that needs a turn of the loop to begin to listen, so a method that
-    # has returned would not have happened yet, and it does not give up TLS handshakes.
-
-    def _on_connect(self) -> None:
-        if self._listener is None:
-            return
-        try:
-            sock, _ = self._listener.accept()
-        except BlockingIOError:
-            return
-        except OSError as error:
-            logger.warning("the exchange cannot accept a connection: %r", error)
-            return
-        sock.setblocking(False)
-        task = asyncio.get_running_loop().create_task(self._admit(sock))
-        self._handshaking.add(task)
-        task.add_done_callback(functools.partial(self._on_admitted, sock))
-
-    def _on_admitted(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
-        self._handshaking.discard(task)
-        if task.cancelled():
-            sock.close()  # nobody else does it when the task had not begun
-
-    async def _admit(self, sock: socket.socket) -> None:
-        self._peer_count += 1
-        number = self._peer_count
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.connect_accepted_socket(
-                lambda: Peer(self, number), sock, ssl=self._ssl_context
-            )
-        except OSError as error:
-            logger.info("connection %d failed in its TLS handshake: %r", number, error)
-
     # What peers call.
+
+    def _make_peer(self) -> Peer:
+        self._peer_count += 1
+        return Peer(self, self._peer_count)
 
     def on_connected(self, peer: Peer) -> None:
         """Remember a connection."""
@@ -189,154 +192,134 @@ class ExchangeServer:
 
     def on_handshake(self, peer: Peer, target: str) -> ScriptedResponse | Session | None:
         """Give the scripted response if there is one, else what the format says of the path."""
-        del peer
-        if not self.responses:
-            return self.venue.open(target)
-        response = self.responses.popleft()
-        rest = response.used_once()
-        if rest is not None:
-            self.responses.appendleft(rest)
-        return response
+        response = take_scripted(self.responses)
+        if response is not None:
+            return response
+        session = self.venue.open(target)
+        if session is None:
+            return None
+        now = time.monotonic()
+        limit = self.enforcer.connect(peer.address, self._count_like(peer, session), now)
+        if limit is not None:
+            self.ledger.violations.append(Violation(now, peer.number, limit))
+            refusal = self.venue.connect_refusal(limit)
+            return ScriptedResponse(refusal.status, refusal.headers, refusal.body, 1)
+        session.connection = peer.number
+        session.is_logged_in = any(map(self.listen_keys.is_valid, session.listen_keys))
+        return session
+
+    def _count_like(self, peer: Peer, session: Session) -> int:
+        """Count the open connections of the client's address to the same route."""
+        return sum(
+            other.session is not None
+            and other.session.route == session.route
+            and other.address == peer.address
+            for other in self.open_peers()
+        )
 
     def on_answered(self, peer: Peer, request: Request, status: int) -> None:
         """Note a handshake, and give a client what its URL asked for."""
+        now = time.monotonic()
         headers = {name.lower(): value for name, value in request.headers.raw_items()}
-        self.handshakes.append(
-            Handshake(time.monotonic(), peer.number, request.path, headers, status)
-        )
+        self.ledger.handshakes.append(Handshake(now, peer.number, request.path, headers, status))
         if status == 101 and peer.session is not None:
-            self._add(peer, (t for t in peer.session.topics if t not in self.refusals))
+            peer.meter.begin(now)
+            topics = [t for t in peer.session.topics if t not in self.clerk.refusals]
+            self.publisher.add(peer, peer.session, topics)
+            self.publisher.send_snapshots(peer, topics)
 
     def on_message(self, peer: Peer, payload: str | bytes) -> None:
         """Do what a client asks for, and answer."""
-        self.requests.append(ReceivedRequest(time.monotonic(), peer.number, payload))
-        if peer.session is None:
-            return
-        peer.session.now = int(wall_clock() * 1000)
-        for action in self.venue.parse(payload, peer.session):
-            for answer in self._perform(peer, peer.session, action):
-                if isinstance(answer, Close):
-                    peer.close(answer.code, answer.reason)
-                else:
-                    peer.send(answer)
+        self.ledger.requests.append(ReceivedRequest(time.monotonic(), peer.number, payload))
+        if peer.session is not None and self._is_within_limits(peer, len(payload)):
+            peer.session.now = self.now()
+            self.clerk.take(peer, peer.session, payload)
 
     def on_ping(self, peer: Peer) -> None:
         """Count a ping."""
-        del peer
-        self.ping_count += 1
+        self.ledger.ping_count += 1
+        self._is_within_limits(peer, 0)
+
+    def on_pong(self, peer: Peer, payload: bytes) -> None:
+        """Note that a client has answered a ping."""
+        if payload == _ping_payload(peer):
+            peer.meter.pong_at = time.monotonic()
+        self._is_within_limits(peer, 0)
+
+    def _is_within_limits(self, peer: Peer, size: int) -> bool:
+        if peer.session is None:
+            return True
+        limit = self.enforcer.message(peer.meter, size, time.monotonic())
+        if limit is not None:
+            self.clerk.punish(peer, limit)
+        return limit is None
 
     def on_disconnected(self, peer: Peer) -> None:
         """Forget a connection. The market of its topics goes on, as if others were there."""
         self.peers.discard(peer)
-        self._drop(peer, list(peer.topics))
+        self.publisher.drop(peer, list(peer.topics))
         if peer.was_opened:
-            self.close_codes.append(peer.close_code)
+            self.ledger.close_codes.append(peer.close_code)
 
-    # Requests.
+    # As time goes by.
 
-    def _perform(self, peer: Peer, session: Session, action: Action) -> list[Answer]:
-        if isinstance(action, Reply):
-            return [action.payload]
-        if isinstance(action, Heartbeat):
-            return [action.answer]
-        if isinstance(action, Close):
-            return [action]
-        if isinstance(action, Login):
-            return self.venue.login_answer(action, None, session)
-        if isinstance(action, ListTopics):
-            return self.venue.listing(action, session)
-        if isinstance(action, Unsubscribe):
-            self._drop(peer, action.topics)
-            for topic in action.topics:
-                if topic not in self.subscribers:
-                    self.feed.remove(topic)
-            answers = self.venue.answer(action, action.topics, {}, session)
-        else:
-            answers = self._subscribe(peer, session, action)
-        return [] if self._loses_ack(action.topics) else answers
-
-    def _subscribe(self, peer: Peer, session: Session, action: Subscribe) -> list[Answer]:
-        refused = {
-            topic: refusal
-            for topic in action.topics
-            if (refusal := self._refusal(topic, session)) is not None
-        }
-        accepted = [topic for topic in action.topics if topic not in refused]
-        if refused and self.venue.refuses_whole(session):
-            accepted = []
-        limit = self.venue.limits.max_topics
-        if limit is not None and len({*peer.topics, *accepted}) > limit:
-            return self.venue.penalty(Limit.TOPICS, action, session)
-        self._add(peer, accepted)
-        return self.venue.answer(action, accepted, refused, session)
-
-    def _refusal(self, topic: str, session: Session) -> Refusal | None:
-        if topic in self.refusals:
-            return self.refusals[topic]
-        stream = self.venue.stream(topic, session)
-        return stream if isinstance(stream, Refusal) else None
-
-    def _loses_ack(self, topics: Iterable[str]) -> bool:
-        return any(_take_one(self.acks_to_lose, topic) for topic in (None, *topics))
-
-    def _add(self, peer: Peer, topics: Iterable[str]) -> None:
-        for topic in topics:
-            stream = self.venue.stream(topic, peer.session or Session(""))
-            if isinstance(stream, Stream):
-                peer.topics[topic] = None
-                self.subscribers.setdefault(topic, {})[peer] = None
-                self.feed.add(topic, stream)
-
-    def _drop(self, peer: Peer, topics: Iterable[str]) -> None:
-        for topic in topics:
-            peer.topics.pop(topic, None)
-            subscribers = self.subscribers.get(topic, {})
-            subscribers.pop(peer, None)
-            if not subscribers:
-                self.subscribers.pop(topic, None)
-
-    # Data.
-
-    def _tick(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(_TICK, self._tick)
-        count = self.feed.due(loop.time())
-        if not count:
-            return
-        reached: set[Peer] = set()
-        for topic, event in self.feed.events(count, int(wall_clock() * 1000)):
-            if not any(_take_one(self.messages_to_lose, key) for key in (None, topic)):
-                self._publish(topic, event, reached)
-        for peer in reached:
-            peer.write_queued()
-            self._cut_if_behind(peer)
-
-    def _publish(self, topic: str, event: Event, reached: set[Peer]) -> None:
-        frames: dict[str, bytes] = {}
-        for peer in self.subscribers.get(topic, ()):
-            if not peer.is_open or peer.session is None:
+    def _sweep(self) -> None:
+        interval = self.enforcer.sweep_interval
+        self._sweeper = asyncio.get_running_loop().call_later(interval or 1.0, self._sweep)
+        now = time.monotonic()
+        for peer in self.open_peers():
+            if peer.session is None:
                 continue
-            variant = peer.session.variant
-            frame = frames.get(variant)
-            if frame is None:
-                frame = frames[variant] = text_frame(self.venue.data(event, topic, variant))
-            peer.queue(frame)
-            reached.add(peer)
-            self.sent_count += 1
+            self._check_listen_keys(peer, peer.session)
+            limit = self.enforcer.overdue(peer.meter, now)
+            if limit is not None:
+                self.clerk.punish(peer, limit)
+            elif self.enforcer.ping_is_due(peer.meter, now):
+                peer.ping(_ping_payload(peer))
 
-    def _cut_if_behind(self, peer: Peer) -> None:
-        if self._max_unsent is not None and peer.unsent > self._max_unsent:
-            logger.warning("connection %d does not read what it gets and is cut", peer.number)
-            peer.abort()
+    def _check_listen_keys(self, peer: Peer, session: Session) -> None:
+        if not session.listen_keys or not session.is_logged_in:
+            return
+        ended = [key for key in session.listen_keys if not self.listen_keys.is_valid(key)]
+        session.is_logged_in = len(ended) < len(session.listen_keys)
+        for key in ended if not session.is_logged_in else ():
+            notice = self.venue.expiry_notice(key, session, self.now())
+            if notice is not None:
+                self.publisher.send([peer], notice)
 
-    def broadcast(self, payload: str | bytes) -> int:
-        """Send one message to every open connection; return how many there are."""
-        peers = self.open_peers()
-        for peer in peers:
-            peer.send(payload)
-            self._cut_if_behind(peer)
-        self.sent_count += len(peers)
-        return len(peers)
+    def expire_listen_keys(self) -> None:
+        """End every listen key, and tell who uses one."""
+        self.listen_keys.expire_all()
+        for peer in self.open_peers():
+            if peer.session is not None:
+                self._check_listen_keys(peer, peer.session)
+
+    # What the test has it send.
+
+    def push_private(self, topic: str, data: object) -> int:
+        """Send private data to those who get this topic; return how many they are."""
+        count, at = 0, self.now()
+        for peer in self.open_peers():
+            if peer.session is not None and self.venue.receives(topic, peer.session, data):
+                message = self.venue.private(topic, data, peer.session, at)
+                count += self.publisher.send([peer], message)
+        return count
+
+    def announce_shutdown(self, close_after: float | None, code: int | None) -> int:
+        """Tell the connections that it will end them; return how many were told.
+
+        :param close_after: seconds after which it does; None: it does not.
+        """
+        at, told = self.now(), []
+        for peer in self.open_peers():
+            notice = None if peer.session is None else self.venue.shutdown_notice(peer.session, at)
+            if notice is not None:
+                peer.send(notice)
+                told.append(peer)
+        if close_after is not None and told:
+            loop = asyncio.get_running_loop()
+            loop.call_later(close_after, self._close_peers, told, code, "")
+        return len(told)
 
     # Ends.
 
@@ -346,12 +329,17 @@ class ExchangeServer:
 
     def close_all(self, code: int | None, reason: str) -> int:
         """Begin the closing handshake everywhere; return how many there were."""
-        peers = self.open_peers()
+        return self._close_peers(self.open_peers(), code, reason)
+
+    def _close_peers(self, peers: list[Peer], code: int | None, reason: str) -> int:
+        """Begin the closing handshake of those that are open; return how many they are."""
+        count = 0
         for peer in peers:
+            count += peer.is_open
             peer.close(code, reason)
             # At once and not only when the connection is lost: nobody is subscribed any more.
-            self._drop(peer, list(peer.topics))
-        return len(peers)
+            self.publisher.drop(peer, list(peer.topics))
+        return count
 
     def abort_all(self) -> int:
         """Reset everything, half-done handshakes too; return how many were open."""
@@ -359,24 +347,16 @@ class ExchangeServer:
         self._abort_handshakes()
         for peer in list(self.peers):
             peer.abort()
-            self._drop(peer, list(peer.topics))
+            self.publisher.drop(peer, list(peer.topics))
         return count
 
     def _abort_handshakes(self) -> None:
-        for task in self._handshaking:
-            task.cancel()
+        self._acceptor.abort_handshakes()
         for peer in self.peers:
             if not peer.was_opened:
                 peer.abort()
 
 
-def _take_one(budget: dict[str | None, int | None], key: str | None) -> bool:
-    """Use one of what is to be lost; False: nothing is."""
-    if key not in budget:
-        return False
-    left = budget[key]
-    if left is not None:
-        budget[key] = left - 1
-        if left == 1:
-            del budget[key]
-    return True
+def _ping_payload(peer: Peer) -> bytes:
+    """What a pong must bring back to count."""
+    return f"{peer.meter.pinged_at:.6f}".encode()

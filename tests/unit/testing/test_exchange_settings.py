@@ -9,17 +9,33 @@ import pytest
 
 from wsresilient.errors import ConfigurationError
 from wsresilient.testing import FakeExchange, FaultProxy
-from wsresilient.testing.formats import format_of
+from wsresilient.testing.formats import VENUES, format_of
+from wsresilient.testing.formats.base import ExchangeFormat
 from wsresilient.testing.formats.binance import BinanceFormat
+from wsresilient.testing.formats.okx import OKXFormat
+from wsresilient.testing.limits import Rate, VenueLimits
 from wsresilient.testing.listener import HeldPort, join_address
 from wsresilient.testing.peer import text_frame
 from wsresilient.testing.records import ReceivedRequest, ScriptedResponse
+from wsresilient.venues import MEXC, OKX, Binance, Bybit, Venue
 
 
 @pytest.mark.parametrize(
     ("act", "message"),
     [
-        (lambda e: FakeExchange("nyse"), "venue must be one of 'binance', not 'nyse'"),
+        (lambda e: FakeExchange("nyse"), "venue must be one of 'binance', .*, not 'nyse'"),
+        (lambda e: FakeExchange(Venue(url="ws://h")), "does not speak like Venue.*Binance()"),
+        (lambda e: FakeExchange(max_topic=1), "unknown limit 'max_topic'; did you mean 'max_topi"),
+        (lambda e: FakeExchange(idle_limit=0), "idle_limit is 0; allowed: above 0, or None"),
+        (lambda e: FakeExchange(connect_rate=(0, 1.0)), "connect_rate is Rate.count=0"),
+        (lambda e: e.change_limits(max_age=-1), "max_age is -1"),
+        (lambda e: FakeExchange("okx").url_for("tickers:BTC-USDT"), "OKX has no subscription by U"),
+        (lambda e: FakeExchange(BinanceFormat()).venue, "for which there is no venue"),
+        (lambda e: e.announce_shutdown(close_after=-1), "close_after must be 0 or more seconds"),
+        (lambda e: e.announce_shutdown(code=1005), "code must be a close code"),
+        (lambda e: e.delay_acks(-1), "seconds must be 0 or more, not -1"),
+        (lambda e: e.delay_logins(-1), "seconds must be 0 or more, not -1"),
+        (lambda e: e.respond_rest(20), "status must be a number of three digits"),
         (lambda e: FakeExchange(rate=-1), "rate must be 0 or more"),
         (lambda e: FakeExchange(symbols=()), "symbols must name at least one"),
         (lambda e: setattr(e, "rate", -5), "rate must be 0 or more"),
@@ -59,6 +75,9 @@ def test_an_exchange_that_is_not_started() -> None:
     assert exchange.connection_count == 0
     assert exchange.subscriptions == {}
     assert (exchange.requests, exchange.handshakes, exchange.close_codes) == ([], [], [])
+    assert (exchange.logins, exchange.violations, exchange.rest_requests) == ([], [], [])
+    assert exchange.connections == exchange.active_topics(1) == ()
+    assert exchange.push_private("userData", {}) == exchange.announce_shutdown() == 0
     assert exchange.broadcast("x") == exchange.close_all() == exchange.abort_all() == 0
 
 
@@ -72,6 +91,27 @@ def test_the_exchange_shows_its_faults() -> None:
     exchange.resume_feed()
     exchange.answer_pings()
     exchange.respond_normally()
+    exchange.silence("btcusdt@trade")
+    exchange.refuse_topic("ethusdt@trade")
+    exchange.reject_logins()
+    exchange.hold_logins()
+    exchange.delay_acks(1.0)
+    exchange.lose_next_ack(None)
+    exchange.delay_rest(1.0)
+    exchange.respond_rest(503)
+    assert repr(exchange).endswith(
+        "faults: silent topics, scripted responses, refuses logins, delays logins, refuses topics,"
+        " loses acknowledgements, delays acknowledgements, delays REST>"
+    )
+
+    exchange.unsilence("btcusdt@trade")
+    exchange.permit_topic("ethusdt@trade")
+    exchange.accept_logins()
+    exchange.release_logins()
+    exchange.delay_acks(0.0)
+    exchange.answer_all()
+    exchange.delay_rest(0.0)
+    exchange.respond_rest_normally()
 
     assert repr(exchange).endswith("faults: none>")
 
@@ -79,8 +119,9 @@ def test_the_exchange_shows_its_faults() -> None:
 def test_without_the_websockets_library_the_error_names_the_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    inside = ("server", "peer", "publishing", "answering")
     for name in list(sys.modules):
-        if name in ("wsresilient.testing.server", "wsresilient.testing.peer"):
+        if name in {f"wsresilient.testing.{each}" for each in inside}:
             monkeypatch.delitem(sys.modules, name)
         if name.partition(".")[0] == "websockets":
             monkeypatch.delitem(sys.modules, name)
@@ -88,6 +129,65 @@ def test_without_the_websockets_library_the_error_names_the_extra(
 
     with pytest.raises(ConfigurationError, match=r"pip install 'wsresilient\[demo\]'"):
         FakeExchange()
+
+
+@pytest.mark.parametrize(
+    ("venue", "path"),
+    [
+        ("binance", "/stream"),
+        ("Binance-Spot", "/stream"),
+        ("binance-futures", "/market/stream"),
+        ("OKX", "/ws/v5/public"),
+        ("okx-public", "/ws/v5/public"),
+        ("okx-private", "/ws/v5/private"),
+        ("okx-business", "/ws/v5/business"),
+        ("bybit", "/v5/public/linear"),
+        ("bybit-linear", "/v5/public/linear"),
+        ("bybit-spot", "/v5/public/spot"),
+        ("bybit-inverse", "/v5/public/inverse"),
+        ("bybit-option", "/v5/public/option"),
+        ("bybit-private", "/v5/private"),
+        ("mexc", "/edge"),
+        (Binance(), "/stream"),
+        (Binance("futures", "testnet"), "/market/stream"),
+        (OKX("private", "demo"), "/ws/v5/private"),
+        (Bybit("spot"), "/v5/public/spot"),
+        (Bybit(private=True), "/v5/private"),
+        (MEXC(), "/edge"),
+        (OKXFormat("business"), "/ws/v5/business"),
+    ],
+)
+def test_venues(venue: str | Venue | ExchangeFormat, path: str) -> None:
+    exchange = FakeExchange(venue, port=1234)
+
+    assert exchange.url == f"ws://127.0.0.1:1234{path}"
+    assert exchange.base_url == "ws://127.0.0.1:1234"
+    assert exchange.echo_url == "ws://127.0.0.1:1234/echo"
+
+
+@pytest.mark.parametrize("name", list(VENUES))
+def test_the_library_s_venue_is_pointed_at_the_exchange(name: str) -> None:
+    exchange = FakeExchange(name, port=1234, rest_port=4321)
+
+    venue = exchange.venue
+
+    assert venue.urls() == (exchange.url,)
+    assert venue.rest_url == exchange.rest_url == "http://127.0.0.1:4321"
+    assert repr(venue) == repr(VENUES[name]())
+
+
+def test_limits_are_those_of_the_venue_unless_given() -> None:
+    exchange = FakeExchange("okx", request_quota=3, connect_rate=None, message_rate=(5, 2.0))
+
+    assert exchange.limits == VenueLimits(
+        max_request_size=65536,
+        request_quota=Rate(3, 3600.0),
+        message_rate=Rate(5, 2.0),
+        idle_limit=30.0,
+    )
+    exchange.change_limits(connect_rate=7, idle_limit=None)
+    assert exchange.limits.connect_rate == Rate(7, 1.0)
+    assert exchange.limits.idle_limit is None
 
 
 def test_a_format_of_ones_own() -> None:

@@ -8,16 +8,17 @@ from collections import Counter
 import pytest
 
 from wsresilient.errors import ConfigurationError
+from wsresilient.testing.events import Kind, Quote, Stream, Ticker, Trade
 from wsresilient.testing.feed import Feed
-from wsresilient.testing.formats.base import Stream
-from wsresilient.testing.market import Kind, Market, Quote, Ticker, Trade
+from wsresilient.testing.market import Market
 
 BTC = Stream("BTCUSDT", Kind.TRADE)
 ETH = Stream("ETHUSDT", Kind.TRADE)
 
 
 def trades(market: Market, symbol: str, count: int) -> list[Trade]:
-    events = [market.next(symbol, Kind.TRADE, at) for at in range(count)]
+    follower = market.follow(Stream(symbol, Kind.TRADE))
+    events = [follower.next(at) for at in range(count)]
     return [event for event in events if isinstance(event, Trade)]
 
 
@@ -49,22 +50,38 @@ def test_prices_walk_and_stay_positive() -> None:
 
 def test_the_ticker_sums_up_the_trades() -> None:
     market = Market(["BTCUSDT"])
+    follower = market.follow(Stream("BTCUSDT", Kind.TICKER))
+    before = follower.next(76)
     made = trades(market, "BTCUSDT", 10)
 
-    ticker = market.next("BTCUSDT", Kind.TICKER, 77)
+    ticker = follower.next(77)
 
+    assert isinstance(before, Ticker)
     assert isinstance(ticker, Ticker)
     assert ticker.trade_count == 10
     assert ticker.last_trade_id == made[-1].trade_id
-    assert ticker.volume == pytest.approx(sum(trade.quantity for trade in made))
+    volume = sum(trade.quantity for trade in made)
+    assert ticker.volume - before.volume == pytest.approx(volume)
     assert ticker.low <= ticker.last_price <= ticker.high
     assert ticker.bid < ticker.ask
     assert ticker.at == 77
 
 
+def test_symbols_are_ranked_by_turnover_in_their_order() -> None:
+    market = Market(["XRPUSDT", "BTCUSDT", "ETHUSDT"])
+    trades(market, "ETHUSDT", 100)
+    tickers = [market.instrument(symbol) for symbol in market.symbols]
+
+    turnovers = [each.ticker(0).turnover for each in tickers if each is not None]
+
+    assert len(turnovers) == 3
+    assert turnovers == sorted(turnovers, reverse=True)
+
+
 def test_quotes_have_growing_numbers() -> None:
     market = Market(["BTCUSDT"])
-    quotes = [market.next("BTCUSDT", Kind.QUOTE, 0) for _ in range(3)]
+    follower = market.follow(Stream("BTCUSDT", Kind.QUOTE))
+    quotes = [follower.next(0) for _ in range(3)]
 
     numbers = [quote.update_id for quote in quotes if isinstance(quote, Quote)]
 
@@ -86,6 +103,7 @@ def test_symbols_are_known_without_regard_to_case() -> None:
     assert "BTCUSDT" in market
     assert "ETHUSDT" not in market
     assert repr(market) == "<Market BTCUSDT>"
+    assert repr(Market(["A", "B", "C", "D", "E", "F", "G"])) == "<Market A, B, C, D, E and 2 more>"
 
 
 def test_a_market_without_symbols_is_an_error() -> None:
@@ -133,6 +151,18 @@ def test_topics_take_turns() -> None:
 
     assert made == ["btcusdt", "ethusdt", "btcusdt", "ethusdt", "btcusdt"]
     assert [topic for topic, _ in feed.events(1, at=0)] == ["ethusdt"]
+
+
+def test_a_silenced_topic_passes_its_turns() -> None:
+    feed = feed_of(BTC, ETH)
+    feed.silenced.add("btcusdt")
+
+    assert not feed.tells("btcusdt")
+    assert feed.tells("ethusdt")
+    assert [topic for topic, _ in feed.events(4, at=0)] == ["ethusdt", "ethusdt"]
+
+    feed.silenced.discard("btcusdt")
+    assert [topic for topic, _ in feed.events(2, at=0)] == ["btcusdt", "ethusdt"]
 
 
 def test_a_topic_is_in_it_once_and_can_leave() -> None:

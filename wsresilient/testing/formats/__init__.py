@@ -1,41 +1,90 @@
-"""The venues that the fake exchange can speak like, by name.
+"""The venues that the fake exchange can speak like, by name and by what the library calls them.
 
-The list is all that is here: what a format is stands in ``base.py``, each venue in a module of its
-own. ``bybit.py`` has ``BybitFormat(market="linear", private=False)``, ``mexc.py`` ``MEXCFormat()``;
-``okx.py`` ``OKXFormat(channel_type="public")``, ``binance.py`` ``BinanceFormat()``,
-``binance_futures.py`` ``BinanceFuturesFormat()``.
+What a format is stands in ``base.py``, each venue in a module of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from wsresilient.errors import ConfigurationError
 from wsresilient.testing.formats.base import ExchangeFormat
 from wsresilient.testing.formats.binance import BinanceFormat
+from wsresilient.testing.formats.binance_futures import BinanceFuturesFormat
 from wsresilient.testing.formats.bybit import BybitFormat
 from wsresilient.testing.formats.mexc import MEXCFormat
+from wsresilient.testing.formats.okx import OKXFormat
+from wsresilient.venues import MEXC, OKX, Binance, Bybit, Venue
 
-__all__ = ["FORMATS", "format_of"]
+__all__ = ["VENUES", "format_of", "venue_of"]
 
-FORMATS: dict[str, Callable[[], ExchangeFormat]] = {
-    "binance": BinanceFormat,
-    "bybit": BybitFormat,
-    "mexc": MEXCFormat,
+#: What a name stands for.
+VENUES: dict[str, Callable[[], Venue]] = {
+    "binance": Binance,
+    "binance-spot": Binance,
+    "binance-futures": partial(Binance, "futures"),
+    "okx": OKX,
+    "okx-public": OKX,
+    "okx-private": partial(OKX, "private"),
+    "okx-business": partial(OKX, "business"),
+    "bybit": Bybit,
+    "bybit-linear": Bybit,
+    "bybit-spot": partial(Bybit, "spot"),
+    "bybit-inverse": partial(Bybit, "inverse"),
+    "bybit-option": partial(Bybit, "option"),
+    "bybit-private": partial(Bybit, private=True),
+    "mexc": MEXC,
 }
 
 
-def format_of(venue: str | ExchangeFormat) -> ExchangeFormat:
-    """Find a venue's format.
+def _binance(venue: Any) -> ExchangeFormat:
+    return BinanceFormat() if venue.market == "spot" else BinanceFuturesFormat()
 
-    :param venue: a name, without regard to case, or a format, which is returned as it is.
+
+_FORMATS: tuple[tuple[type[Venue], Callable[[Any], ExchangeFormat]], ...] = (
+    (Binance, _binance),
+    (OKX, lambda venue: OKXFormat(venue.channel_type)),
+    (Bybit, lambda venue: BybitFormat(venue.market, private=venue.private)),
+    (MEXC, lambda _: MEXCFormat()),
+)
+
+
+def venue_of(venue: str | Venue | ExchangeFormat) -> Venue | None:
+    """Find the library's venue.
+
+    :param venue: a name, without regard to case, a venue, or a format.
+    :returns: None for a format, of which the library knows nothing.
     :raises ConfigurationError: there is no venue of that name; the text lists those that there are.
     """
-    if not isinstance(venue, str):
+    if isinstance(venue, Venue):
         return venue
+    if not isinstance(venue, str):
+        return None
     try:
-        make = FORMATS[venue.lower()]
+        make = VENUES[venue.lower()]
     except KeyError:
-        known = ", ".join(repr(name) for name in sorted(FORMATS))
+        known = ", ".join(repr(name) for name in VENUES)
         raise ConfigurationError(f"venue must be one of {known}, not {venue!r}") from None
     return make()
+
+
+def format_of(venue: str | Venue | ExchangeFormat) -> ExchangeFormat:
+    """Find a venue's format.
+
+    :param venue: a name, without regard to case, a venue of the library, or a format, which is
+        returned as it is.
+    :raises ConfigurationError: there is no such venue; the text lists those that there are.
+    """
+    if isinstance(venue, ExchangeFormat):
+        return venue
+    known = venue_of(venue)
+    for kind, make in _FORMATS:
+        if isinstance(known, kind):
+            return make(known)
+    names = ", ".join(map(repr, VENUES))
+    raise ConfigurationError(
+        f"the fake exchange does not speak like {venue!r:.80}; allowed: a name ({names}),"
+        " Binance(), OKX(), Bybit(), MEXC(), or an ExchangeFormat"
+    )

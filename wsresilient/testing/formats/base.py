@@ -298,9 +298,9 @@ class ExchangeFormat:
         del session, at
         return None
 
-    def expiry_notice(self, listen_key: str, at: int) -> str | None:
+    def expiry_notice(self, listen_key: str, session: Session, at: int) -> str | None:
         """Tell a connection that its listen key has expired; None: the venue has no such keys."""
-        del listen_key, at
+        del listen_key, session, at
         return None
 
     # REST.
