@@ -22,6 +22,7 @@ from .venue_peers import VenuePeer, get_json, opened
 TRADES, OTHER_TRADES = "publicTrade.BTCUSDT", "publicTrade.ETHUSDT"
 BOOK = "orderbook.50.BTCUSDT"
 CREDENTIALS = Credentials("the-key", "the-secret")
+PING = {"op": "ping"}
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_an_order_book_begins_with_a_snapshot_and_becomes_that_of_rest(
             client.ask(subscribe(BOOK))
             messages = client.data(30)
         exchange.stop_feed()
-        messages += client.rest()
+        messages += client.data_before(PING)
     url = f"{exchange.rest_url}/v5/market/orderbook?category=linear&symbol=BTCUSDT&limit=50"
     _, answer = get_json(url)
 
@@ -277,7 +278,7 @@ def test_private_data_after_a_login(exchange: FakeExchange) -> None:
         (message,) = client.data(1)
         assert message["topic"] == "order"
         assert message["data"] == [{"orderId": "5cf98598", "symbol": "ETHUSDT"}]
-        assert client.rest() == stranger.rest() == []
+        assert client.data_before(PING) == stranger.data_before(PING) == []
 
 
 @pytest.mark.parametrize(
@@ -337,7 +338,7 @@ def test_rest_tells_the_trades_of_the_stream(exchange: FakeExchange) -> None:
         client.ask(subscribe(TRADES))
         messages = client.data(20)
         exchange.stop_feed()
-        messages += client.rest()
+        messages += client.data_before(PING)
     url = f"{exchange.rest_url}/v5/market/recent-trade?category=linear&symbol=BTCUSDT&limit=5"
 
     _, answer = get_json(url)

@@ -5,6 +5,7 @@ A peer of another make, so that a misunderstanding of ours is not on both sides.
 
 from __future__ import annotations
 
+import itertools
 import json
 import urllib.error
 import urllib.request
@@ -19,8 +20,6 @@ __all__ = ["VenuePeer", "get_json", "opened"]
 
 #: Seconds after which something that has to happen has not happened.
 TIMEOUT = 10.0
-#: How long a test looks before it says that nothing comes.
-A_MOMENT = 0.15
 
 
 class VenuePeer:
@@ -52,23 +51,18 @@ class VenuePeer:
             continue
         return message
 
-    def data(self, count: int, wanted: Callable[[Any], bool] | None = None) -> list[Any]:
-        """Give the next messages that are data; of others, and of answers, none is kept."""
-        found: list[Any] = []
-        while len(found) < count:
-            message = self.receive()
-            if self._is_data(message) and (wanted is None or wanted(message)):
-                found.append(message)
-        return found
+    def data(self, count: int) -> list[Any]:
+        """Give the next messages that are data."""
+        messages = iter(self.receive, None)
+        return list(itertools.islice(filter(self._is_data, messages), count))
 
-    def rest(self) -> list[Any]:
-        """Read what is there, until nothing comes for a moment."""
-        found: list[Any] = []
-        try:
-            while True:
-                found.append(json.loads(self._client.recv(timeout=A_MOMENT)))
-        except TimeoutError:
-            return found
+    def data_before(self, ping: dict[str, Any]) -> list[Any]:
+        """Send a ping and give all data that comes before its answer: all that was sent so far."""
+        self.send(ping)
+        found = []
+        while self._is_data(message := self.receive()):
+            found.append(message)
+        return found
 
     def end(self) -> ConnectionClosed:
         """Read until the connection ends."""
