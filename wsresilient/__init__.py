@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from .config import ConnectionConfig
 from .core.backoff import ReconnectPolicy
+from .core.credentials import Credentials
 from .core.endpoints import EndpointPolicy
 from .core.events import Gap, Message, StateChange
 from .core.failure import Failure, FailureKind
+from .core.market import Kline, OrderBook, Symbol, Ticker24h, Trade
 from .core.state import ConnectionState
 from .core.thresholds import Thresholds
 from .errors import (
@@ -50,9 +52,11 @@ from .observe.monitor import (
     print_connection_report,
 )
 from .observe.webhook import WebhookNotifier
+from .runtime.budget import ConnectLimiter
 from .runtime.connection import ResilientWebSocket, connect
 from .runtime.dispatcher import Dispatcher
 from .runtime.ratelimit import RateLimiter
+from .runtime.rest import RestClient
 
 __all__ = [
     "Alert",
@@ -62,10 +66,12 @@ __all__ = [
     "CertificateError",
     "ConfigurationError",
     "ConnectError",
+    "ConnectLimiter",
     "ConnectionConfig",
     "ConnectionFailedError",
     "ConnectionLostError",
     "ConnectionState",
+    "Credentials",
     "Dashboard",
     "Dispatcher",
     "EndpointPolicy",
@@ -73,25 +79,31 @@ __all__ = [
     "FailureKind",
     "Gap",
     "HandshakeError",
+    "Kline",
     "Message",
     "MessageTooBigError",
     "Monitor",
     "NameResolutionError",
     "NotConnectedError",
     "OpenTimeoutError",
+    "OrderBook",
     "PingTimeoutError",
     "ProtocolError",
     "ProxyError",
     "RateLimiter",
     "ReconnectPolicy",
     "ResilientWebSocket",
+    "RestClient",
     "SendTimeoutError",
     "StaleConnectionError",
     "StateChange",
     "SubscriptionError",
     "SubscriptionLimitError",
+    "Symbol",
     "TLSError",
     "Thresholds",
+    "Ticker24h",
+    "Trade",
     "VenueError",
     "WSResilientError",
     "WebhookNotifier",

@@ -10,7 +10,7 @@ import http.cookiejar
 import os
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3.exceptions
 
-from ..core.redact import Redactor, shorten
+from ..core.redact import redact_text, shorten
 from ..core.urls import redact_malformed
 from ..errors import ConfigurationError, NotConnectedError, WSResilientError, describe
 from .http_call import Call, DeadlineAdapter
@@ -118,8 +118,10 @@ class HttpClient:
     :param max_body: bytes of an answer.
     """
 
-    def __init__(self, *, redact: Redactor | None = None, max_body: int = MAX_BODY) -> None:
-        self._redact = redact or Redactor()
+    def __init__(
+        self, *, redact: Callable[[str], str] = redact_text, max_body: int = MAX_BODY
+    ) -> None:
+        self._redact = redact
         self._max_body = max_body
         self._begin()
 
@@ -150,11 +152,13 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         deadline: float,
         silence: float,
+        redact: Callable[[str], str] | None = None,
     ) -> HttpAnswer:
         """Send a request and read its whole answer.
 
         :param deadline: monotonic time at which all of it has to be over.
         :param silence: seconds for which the server may say nothing.
+        :param redact: in place of the client's own, for the secrets of this request.
         :raises NoAnswerError: there was none; the text says why and shows no secret.
         :raises NotConnectedError: the client is closed.
         """
@@ -163,7 +167,7 @@ class HttpClient:
             with call.current():
                 return self._perform(call, method, url, parameters, headers)
         except (*_FOREIGN, _BodyTooBigError) as error:
-            failure = self._no_answer(error, call)
+            failure = _no_answer(error, call, redact or self._redact)
         finally:
             with self._lock:
                 self._calls.discard(call)
@@ -208,29 +212,36 @@ class HttpClient:
         names = {name.lower(): value for name, value in response.headers.items()}
         return HttpAnswer(response.status_code, names, b"".join(chunks))
 
-    def _no_answer(self, error: BaseException, call: Call) -> NoAnswerError:
-        chain = _causes(error)
-        if call.aborted:
-            return NoAnswerError("given up, since the client was closed", temporary=False)
-        if call.is_late:
-            return NoAnswerError("it took too long", temporary=False)
-        final = isinstance(error, _BodyTooBigError) or any(isinstance(e, _FINAL) for e in chain)
-        if any(isinstance(one, TimeoutError) for one in chain):
-            return NoAnswerError(f"it was silent for {call.silence:g} s", temporary=True)
-        cause = chain[-1]
-        text = str(error) if isinstance(error, _BodyTooBigError) else describe(cause)
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            text += "; a CA of your own goes into the environment variable REQUESTS_CA_BUNDLE"
-        return NoAnswerError(shorten(self._redact(text), 300), temporary=not final)
-
     def close(self) -> None:
         """Give up what is under way and close all connections; any number of times."""
         with self._lock:
             self._closed = True
+        self.abort()
+        self._session.close()
+
+    def abort(self) -> None:
+        """Give up what is under way; the client can go on."""
+        with self._lock:
             calls = list(self._calls)
         for call in calls:
             call.abort()
-        self._session.close()
+
+
+def _no_answer(error: BaseException, call: Call, redact: Callable[[str], str]) -> NoAnswerError:
+    """Say why there is no answer, and whether there may be one the next time."""
+    chain = _causes(error)
+    if call.aborted:
+        return NoAnswerError("it was given up", temporary=False)
+    if call.is_late:
+        return NoAnswerError("it took too long", temporary=False)
+    final = isinstance(error, _BodyTooBigError) or any(isinstance(e, _FINAL) for e in chain)
+    if any(isinstance(one, TimeoutError) for one in chain):
+        return NoAnswerError(f"it was silent for {call.silence:g} s", temporary=True)
+    cause = chain[-1]
+    text = str(error) if isinstance(error, _BodyTooBigError) else describe(cause)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        text += "; a CA of your own goes into the environment variable REQUESTS_CA_BUNDLE"
+    return NoAnswerError(shorten(redact(text), 300), temporary=not final)
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -300,16 +300,10 @@ class RestClient:
         return _Failed(self._error(query, text, status=answer.status), temporary=False)
 
     def _refused(self, query: RestQuery[Any], answer: HttpAnswer, refusal: Refusal) -> _Failed:
-        text = f"HTTP {answer.status}"
-        if refusal.code is not None:
-            text += f", code {refusal.code}"
-        said = shorten(redact_text(refusal.text), 200) or _excerpt(answer)
-        text += f": {said}" if said else ""
-        text += f"; {refusal.hint}" if refusal.hint else ""
-        if refusal.retry_after is not None:
-            text += f" (ask again after {refusal.retry_after:g} s)"
-            if refusal.for_all:
-                self._pauses.begin(self._base.host, seconds=refusal.retry_after, why=text)
+        text = refusal.describe(answer.status, page=_excerpt(answer))
+        text = shorten(redact_text(text), 400)
+        if refusal.for_all and refusal.retry_after is not None:
+            self._pauses.begin(self._base.host, seconds=refusal.retry_after, why=text)
         error = self._error(
             query,
             text,

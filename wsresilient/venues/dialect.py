@@ -53,6 +53,7 @@ class Refusal:
     :ivar temporary: whether the same request may succeed later.
     :ivar retry_after: seconds before which it will not, or None.
     :ivar for_all: whether nothing at all may be asked of this host before that.
+    :ivar denied: whether the credentials are refused.
     """
 
     code: int | str | None = None
@@ -61,6 +62,21 @@ class Refusal:
     temporary: bool = False
     retry_after: float | None = None
     for_all: bool = False
+    denied: bool = False
+
+    def describe(self, status: int, *, page: str) -> str:
+        """Say it in words.
+
+        :param status: the HTTP status.
+        :param page: the beginning of the answer, for one that is no JSON.
+        """
+        text = f"HTTP {status}" if self.code is None else f"HTTP {status}, code {self.code}"
+        said = self.text or page
+        text += f": {said}" if said else ""
+        text += f"; {self.hint}" if self.hint else ""
+        if self.retry_after is not None:
+            text += f" (ask again after {self.retry_after:g} s)"
+        return text
 
 
 class RestDialect(Protocol):
@@ -129,6 +145,7 @@ def refused(
     temporary: Collection[int | str] = (),
     pauses: Mapping[int | str, float] = MappingProxyType({}),
     hints: Mapping[int | str, str] = MappingProxyType({}),
+    denials: Collection[int | str] = (),
 ) -> Refusal:
     """Make a refusal by the rules that all exchanges share.
 
@@ -136,6 +153,7 @@ def refused(
     :param pauses: statuses and codes that say "too many requests", with the seconds for which
         the whole host is left alone where there is no Retry-After.
     :param hints: what one can do, by code or status.
+    :param denials: codes that say that the credentials are wrong.
     """
     known = code if isinstance(code, (int, str)) else None
     keys = [key for key in (status, known) if key is not None]
@@ -148,6 +166,7 @@ def refused(
         temporary=status in TEMPORARY or pause is not None or known in temporary,
         retry_after=pause if told is None else told,
         for_all=pause is not None,
+        denied=status == 401 or known in denials,
     )
 
 

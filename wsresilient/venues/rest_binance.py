@@ -41,6 +41,8 @@ MOST_TRADES = 1000
 # Weight is counted by the minute; the shortest ban is two minutes long.
 PAUSES: dict[int | str, float] = {429: 60.0, 418: 120.0, -1003: 60.0}
 TEMPORARY = frozenset({-1000, -1001, -1003, -1007, -1008})
+#: Unauthorised, wrong signature, a key of a wrong form, or with another address or permission.
+DENIALS = frozenset({-1002, -1022, -2014, -2015})
 HINTS: dict[int | str, str] = {
     -1121: "symbols() lists those that exist",
     403: "Binance's firewall refused it: too many requests, or a request of an odd form",
@@ -175,6 +177,7 @@ class BinanceRest:
             temporary=TEMPORARY,
             pauses=PAUSES,
             hints=HINTS,
+            denials=DENIALS,
         )
 
 

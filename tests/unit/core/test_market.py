@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -46,7 +47,7 @@ def test_later_is_later(interval: str, opened: int, count: int) -> None:
 
 def test_the_values_cannot_be_changed() -> None:
     one = Decimal(1)
-    values = [
+    values: list[Any] = [
         Symbol("BTCUSDT", "BTC", "USDT", True, "spot"),
         Ticker24h("BTCUSDT", one, None),
         Kline("BTCUSDT", "1m", 0.0, one, one, one, one, one, True),
