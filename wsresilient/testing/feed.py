@@ -38,6 +38,8 @@ class Feed:
         self._next = 0
         self._last_at: float | None = None
         self._carry = 0.0
+        self._step = 0.0  # seconds in which the events have become due
+        self._told_until = 0  # milliseconds since 1970
 
     def __repr__(self) -> str:
         state = "running" if self.is_running else "stopped"
@@ -80,6 +82,7 @@ class Feed:
         :param at: milliseconds since 1970.
         :raises KeyError: the topic does not take turns.
         """
+        self._told_until = at
         return self._followers[topic].snapshot(at)
 
     def due(self, now: float) -> int:
@@ -89,6 +92,7 @@ class Feed:
         """
         elapsed = 0.0 if self._last_at is None else min(now - self._last_at, _LONGEST_STEP)
         self._last_at = now
+        self._step = elapsed
         if not self.is_running or not self._turns:
             self._carry = 0.0
             return 0
@@ -100,13 +104,20 @@ class Feed:
     def events(self, count: int, at: int) -> Iterator[tuple[str, Event]]:
         """Let so many turns pass; what happens in them comes out.
 
-        :param at: milliseconds since 1970.
+        It has happened one after the other since the last call of :meth:`due`: where a venue tells
+        two messages of a topic apart by their time, it may not be the same.
+
+        :param at: milliseconds since 1970, of the last turn.
         """
-        for _ in range(count if self._turns else 0):
+        earliest = self._told_until if self._told_until <= at else 0  # the clock was set back
+        self._told_until = at
+        for turn in range(count if self._turns else 0):
+            before_last = self._step * 1000 * (count - 1 - turn) / count
+            moment = max(earliest, at - int(before_last))
             topic = self._turns[self._next % len(self._turns)]
             self._next = (self._next + 1) % len(self._turns)
             if topic not in self.silenced:
                 follower = self._followers[topic]
-                yield topic, follower.next(at)
+                yield topic, follower.next(moment)
                 while follower.is_behind:
-                    yield topic, follower.next(at)
+                    yield topic, follower.next(moment)
