@@ -142,7 +142,7 @@ def test_deals_are_the_newest_first_and_those_of_the_stream() -> None:
     assert [each["t"] for each in deals] == [NOW + 2, NOW + 1, NOW]
     assert set(deals[0]) == {"p", "v", "T", "O", "M", "t"}
     assert isinstance(made[2], Trade)
-    assert deals[0]["p"] == made[2].price
+    assert deals[0]["p"] == round(made[2].price, 8)
     assert deals[0]["v"] == contracts(made[2].quantity)
     assert deals[0]["T"] == (2 if made[2].is_buyer_maker else 1)
     assert len(data("deals/ETH_USDT", limit=5000)) == 100

@@ -73,6 +73,11 @@ def contracts(quantity: float) -> int:
     return max(1, round(quantity / CONTRACT_SIZE)) if quantity else 0
 
 
+def _price(value: float) -> float:
+    """Give a price as the socket tells it."""
+    return round(value, 8)
+
+
 def _envelope(data: Any) -> RestAnswer:
     return as_json({"success": True, "code": 0, "data": data})
 
@@ -127,21 +132,21 @@ def _ticker(ticker: Ticker) -> dict[str, Any]:
     change = ticker.last_price - ticker.first_price
     return {
         "symbol": ticker.symbol,
-        "lastPrice": ticker.last_price,
-        "bid1": ticker.bid,
-        "ask1": ticker.ask,
+        "lastPrice": _price(ticker.last_price),
+        "bid1": _price(ticker.bid),
+        "ask1": _price(ticker.ask),
         "volume24": contracts(ticker.volume),
         "amount24": ticker.turnover,
         "holdVol": 55102960,
-        "lower24Price": ticker.low,
-        "high24Price": ticker.high,
+        "lower24Price": _price(ticker.low),
+        "high24Price": _price(ticker.high),
         "riseFallRate": round(change / ticker.first_price, 4),
-        "riseFallValue": change,
-        "indexPrice": ticker.last_price,
-        "fairPrice": ticker.last_price,
+        "riseFallValue": _price(change),
+        "indexPrice": _price(ticker.last_price),
+        "fairPrice": _price(ticker.last_price),
         "fundingRate": 0.0001,
-        "maxBidPrice": ticker.last_price * 1.03,
-        "minAskPrice": ticker.last_price * 0.97,
+        "maxBidPrice": _price(ticker.last_price * 1.03),
+        "minAskPrice": _price(ticker.last_price * 0.97),
         "timestamp": ticker.at,
     }
 
@@ -166,12 +171,12 @@ def _klines(symbol: str, request: RestRequest, desk: Desk) -> Any:
 def _columns(klines: Sequence[Kline]) -> dict[str, list[float]]:
     return {
         "time": [kline.opened_at // 1000 for kline in klines],
-        "open": [kline.open for kline in klines],
-        "close": [kline.close for kline in klines],
-        "high": [kline.high for kline in klines],
-        "low": [kline.low for kline in klines],
+        "open": [_price(kline.open) for kline in klines],
+        "close": [_price(kline.close) for kline in klines],
+        "high": [_price(kline.high) for kline in klines],
+        "low": [_price(kline.low) for kline in klines],
         "vol": [float(contracts(kline.volume)) for kline in klines],
-        "amount": [kline.turnover for kline in klines],
+        "amount": [_price(kline.turnover) for kline in klines],
     }
 
 
@@ -181,7 +186,7 @@ def _deals(symbol: str, request: RestRequest, desk: Desk) -> Any:
     limit = max(1, request.number("limit", _MOST_DEALS, most=_MOST_DEALS))
     return [
         {
-            "p": trade.price,
+            "p": _price(trade.price),
             "v": contracts(trade.quantity),
             "T": 2 if trade.is_buyer_maker else 1,
             "O": 3,
