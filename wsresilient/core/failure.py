@@ -126,8 +126,10 @@ PROTOCOL_BUDGET = 10
 
 
 def needs_credentials(failure: Failure) -> bool:
-    """Tell whether other credentials might help: HTTP 401 and 403."""
-    return failure.kind is FailureKind.AUTHENTICATION and failure.status in _CREDENTIAL_STATUS
+    """Tell whether other credentials might help: HTTP 401 and 403, and a refused login."""
+    if failure.kind is not FailureKind.AUTHENTICATION:
+        return False
+    return failure.status in _CREDENTIAL_STATUS or failure.close_code is None
 
 
 def classify(error: Exception) -> Failure:

@@ -37,6 +37,7 @@ def login_failure(refusal: LoginRefused, venue: str, redact: Redactor, *, now: f
         f"AuthenticationError: {text}",
         retryable=not refusal.final,
         error=error,
+        retry_after=refusal.retry_after,
         budget=None if refusal.retries is None else refusal.retries + 1,
     )
 

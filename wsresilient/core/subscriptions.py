@@ -118,6 +118,10 @@ class SubscriptionRegistry:
         present = TopicState.PRESENT
         return frozenset(topic for topic, state in self._states.items() if state is present)
 
+    def is_gone(self, topics: Iterable[str]) -> bool:
+        """Tell whether the server has none of these topics any more."""
+        return not any(topic in self._states for topic in topics)
+
     @property
     def is_awaiting_data(self) -> bool:
         """Whether data has to be looked at: to see a topic's first, or to confirm one."""

@@ -25,6 +25,7 @@ from ..venues.base import Venue
 from .clock import monotonic, wall_clock
 from .dispatcher import Dispatcher, default_dispatcher
 from .handlers import EVENTS
+from .lanes import Batch
 from .lifecycle import ConnectionLifecycle
 from .options import ConnectionOptions
 from .registry import ConnectionRegistry, default_registry, register
@@ -155,6 +156,11 @@ class ResilientWebSocket(ConnectionLifecycle):
         register(self, self._registry)  # again, in a child after a fork
         return super().start()
 
+    def retire(self, reason: str) -> None:
+        """Ask for the end at once, and be seen by the monitor no more: a pool has replaced it."""
+        self._registry.detach(self)
+        self.request_stop(reason)
+
     def forget_after_fork(self) -> None:
         """In a child: let go of the parent's connection without touching it."""
         self._registry.forget_threads()
@@ -178,9 +184,31 @@ class ResilientWebSocket(ConnectionLifecycle):
         return {} if self._subscriber is None else self._subscriber.failed
 
     @property
+    def subscriber(self) -> Subscriber:
+        """What holds its topics, for pools.
+
+        :raises ConfigurationError: there is no venue.
+        """
+        return self._need_topics()[0]
+
+    @property
     def venue(self) -> Venue | None:
         """The exchange, or None."""
         return self._options.venue
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether it is connected and its feed alive."""
+        return self._status.is_healthy()
+
+    def message_of(self, payload: Payload) -> Message | None:
+        """Decode a payload and give it its topic; None where it cannot be read."""
+        if self._router is None:
+            return None
+        try:
+            return self._router.message(payload, Batch([], 0, self.generation, wall_clock()))
+        except Exception:  # whoever delivers it finds it again, and tells it
+            return None
 
     def is_fresh(self, topic: str | None = None, *, max_age: float) -> bool:
         """Tell whether data has come lately.
@@ -414,7 +442,7 @@ class ResilientWebSocket(ConnectionLifecycle):
         life = self._life
         if life is None:
             return
-        if group_changed:
+        if group_changed and self._options.url is None:
             life.request_reconnect("the topics are on another route of the exchange")
         life.wake()
 

@@ -329,6 +329,8 @@ class HandlerSet:
 
         Calls of messages are known to the second look of the watchdog, and those after it.
         """
+        if not self._running:
+            return None
         for progress in list(self._running.values()):
             key, watched = progress.key(), progress.watched
             if key == watched.key and now - watched.since >= limit:

@@ -43,8 +43,11 @@ class Carrier(Protocol):
     def has_confirmed(self, topics: frozenset[str]) -> bool:
         """Whether the server has confirmed, or refused, all of these topics."""
 
-    def set_gate(self, gate: Gate | None) -> None:
-        """Let all batches go through a function."""
+    def add_gate(self, gate: Gate) -> None:
+        """Let all batches go through one function more."""
+
+    def remove_gate(self, gate: Gate) -> None:
+        """Let them go through one function less."""
 
     def after_queued(self, call: Callable[[], object]) -> None:
         """Make a call on the serving thread, behind all that is queued."""
@@ -107,8 +110,8 @@ class Handover:
         # Written by the new connection's serving thread.
         self._held: list[_Held] = []
         self._earliest: dict[str, list[Hashable]] = {}  # a few of each topic, for the proof
-        new.set_gate(self._hold)
-        old.set_gate(self._remember)
+        new.add_gate(self._hold)
+        old.add_gate(self._remember)
         # A batch that is being delivered right now is not remembered; the new connection comes
         # after it.
         old.after_queued(self._begin)
@@ -175,7 +178,7 @@ class Handover:
         if run:
             self._new.deliver_now(run, at)
         self._held.clear()
-        self._new.set_gate(None)
+        self._new.remove_gate(self._hold)
         self.phase = Phase.DONE
 
     # On the thread that steps.
@@ -227,5 +230,9 @@ class Handover:
     def fail(self) -> None:
         """Give up: the old connection keeps the topics; what was held came over it too."""
         self.phase = Phase.FAILED
-        self._old.set_gate(None)
-        self._new.set_gate(None)
+        self.release_old()
+        self._new.remove_gate(self._hold)
+
+    def release_old(self) -> None:
+        """Look no more at what the old connection brings: the server has ended its topics."""
+        self._old.remove_gate(self._remember)

@@ -9,16 +9,20 @@ from __future__ import annotations
 import contextlib
 import copy
 import threading
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..config import ConnectionConfig, check_seconds
+from ..core.failure import Failure
+from ..core.frames import Payload
 from ..core.limits import Limits
 from ..core.state import ConnectionState
-from ..errors import NotConnectedError, WSResilientError
+from ..errors import ConnectionFailedError, NotConnectedError, WSResilientError
 from .clock import monotonic
 from .delivery import Decoder, Delivery
 from .dispatcher import Dispatcher
 from .handlers import HandlerSet
+from .lanes import Batch
 from .logs import Log
 from .options import ConnectionOptions
 from .outgoing import Outgoing
@@ -74,6 +78,8 @@ class ConnectionLifecycle:
             self._router = Router(name, subscriber, decode, self._handlers)
         self._starting = threading.Lock()  # guards the writing of _life
         self._life: Supervisor | None = None
+        self._gate: Callable[[Batch], list[Payload]] | None = None
+        self._rotate: Callable[[Failure], bool] | None = None
         #: Whether stop() has waited in vain already, so that the end of the process need not.
         self.stop_timed_out = False
 
@@ -125,7 +131,8 @@ class ConnectionLifecycle:
             self._decoder,
             self._router,
         )
-        return Supervisor(
+        delivery.gate = self._gate
+        life = Supervisor(
             options=self._options,
             config=self._config,
             status=self._status,
@@ -137,6 +144,51 @@ class ConnectionLifecycle:
             on_open=lambda: self._handlers.call("open", self),
             stats=self.get_stats,
         )
+        life.rotate = self._rotate
+        return life
+
+    # For pools.
+
+    def set_gate(self, gate: Callable[[Batch], list[Payload]] | None) -> None:
+        """Let all batches go through a function; see :class:`Delivery`."""
+        self._gate = gate
+        life = self._life
+        if life is not None:
+            life.delivery.gate = gate
+
+    def set_rotation(self, rotate: Callable[[Failure], bool]) -> None:
+        """Ask this function before each planned rotation; see :meth:`Supervisor.let_rotate`."""
+        self._rotate = rotate
+        life = self._life
+        if life is not None:
+            life.rotate = rotate
+
+    def after_queued(self, call: Callable[[], object]) -> None:
+        """Make a call on the serving thread, behind all that is queued; at once where none is."""
+        life = self._life
+        if life is None or life.ended.is_set():
+            call()
+        else:
+            life.delivery.emit_call(call)
+
+    def deliver_now(self, payloads: list[Payload], received_at: float) -> None:
+        """Give messages to the handlers past the gate; on the serving thread."""
+        life = self._life
+        if life is not None:
+            size = sum(map(len, payloads))
+            life.delivery.serve_now(Batch(payloads, size, self.generation, received_at))
+
+    @property
+    def connection_age(self) -> float | None:
+        """Seconds since it connected, or None while it is not."""
+        at = self._status.connected_at
+        return None if at is None else monotonic() - at
+
+    @property
+    def fatal_error(self) -> ConnectionFailedError | None:
+        """Why it was given up, or None."""
+        life = self._life
+        return None if life is None else life.fatal
 
     def _wait_for_end(self, life: Supervisor) -> None:
         if not life.ended.wait(10.0):
@@ -320,11 +372,14 @@ class ConnectionLifecycle:
     def get_stats(self) -> dict[str, Any]:
         """Return everything that is known in one dict of plain values."""
         life = self._life
+        extra = {} if self._subscriber is None else self._subscriber.stats()
+        if life is not None:
+            extra["endpoints"] = life.endpoints.states(monotonic())
         return self._status.stats(
             attempt=life.attempt if life is not None else None,
             delivery=life.delivery if life is not None else None,
             handlers=self._handlers,
-            extra={} if self._subscriber is None else self._subscriber.stats(),
+            extra=extra,
         )
 
     def forget_after_fork(self) -> None:

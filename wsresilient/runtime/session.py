@@ -169,6 +169,8 @@ class VenueSession:
         suspects = self._suspects(messages)
         taken = {at for at, payload in suspects if self._is_control(payload)} if suspects else None
         if taken:
+            if self._attempt is not None:
+                self._attempt.wake()  # for a look at what follows from it
             messages = [payload for at, payload in enumerate(messages) if at not in taken]
         if self._awaiting_data:
             self._look_for_data(messages)
@@ -232,7 +234,9 @@ class VenueSession:
 
     def _refused(self, answer: Refused) -> bool:
         if self._login_by is not None and not answer.topics and answer.request_id is None:
-            self._login_refused(LoginRefused(code=answer.code, text=answer.text))
+            self._login_refused(
+                LoginRefused(code=answer.code, text=answer.text, final=not answer.temporary)
+            )
             return True
         with self._subscriber.registry() as registry:
             errors = registry.refused(answer, monotonic())

@@ -210,49 +210,74 @@ class Status:
 
         :param extra: what others know, such as the number of subscriptions.
         """
-        now, wall = monotonic(), wall_clock()
-        counters = self.counters
-        age = self.last_message_age
-        connected_at = self.connected_at
-        dropped, unrouted = self.dropped_before, self.unrouted_before + handlers.counters.unrouted
-        if delivery is not None:
-            dropped, unrouted = dropped + delivery.dropped, unrouted + delivery.unpulled
+        now = monotonic()
         stats = {
-            "name": self.name,
-            "url": self.url,
-            "state": self.state.value,
-            "is_healthy": self.is_healthy(),
-            "reconnect_count": counters.reconnects,
-            "retry_count": self.retry_count,
-            "subscribed_pairs": 0,
-            "connect_time": self.connected_wall,
-            "connection_duration": 0.0 if connected_at is None else now - connected_at,
-            "last_message_time": None if age is None else wall - age,
-            "last_message_age": age,
-            "message_count": counters.messages,
-            "bytes_received": self.bytes_received(attempt),
-            "messages_per_minute": round(self.rate.per_minute(now, counters.messages), 1),
-            "error_count": counters.errors,
-            "last_error": self.last_error,
-            "callback_errors": handlers.counters.callback_errors,
-            "dropped_messages": dropped,
-            "unrouted_messages": unrouted,
-            "connection_failures": counters.failures,
-            "queue_depth": 0 if delivery is None else delivery.queue_depth,
-            "ping_rtt": attempt.ping_rtt if attempt is not None else None,
-            "endpoint": self.endpoint,
+            **self._standing(attempt, now),
+            **self._counts(attempt, delivery, handlers, now),
+            **self.history.stats(now),
+            "slow_handler": self._slow_handler(handlers, now),
             "endpoints": [],
-            "address": attempt.address if attempt is not None else None,
-            "generation": self.generation,
+            "subscribed_pairs": 0,
             "confirmed_subscriptions": 0,
             "failed_subscriptions": 0,
             "subscription_limit": None,
-            "slow_handler": self._slow_handler(handlers, now),
-            **self.history.stats(now),
             **extra,
         }
         stats["quality_score"] = rate_stats(stats, self.history.totals_hour_ago())
         return stats
+
+    def _standing(self, attempt: Attempt | None, now: float) -> dict[str, Any]:
+        """Where it stands at this moment."""
+        state, connected_at = self.state, self.connected_at
+        last_message_at = self.counters.last_message_at
+        duration = 0.0 if connected_at is None else now - connected_at
+        age = None if last_message_at is None else max(0.0, now - last_message_at)
+        return {
+            "name": self.name,
+            "url": self.url,
+            "state": state.value,
+            "is_healthy": is_healthy(
+                connected=state is ConnectionState.CONNECTED,
+                last_message_age=age,
+                duration=duration,
+                stale_after=self._config.stale_after,
+            ),
+            "retry_count": self.retry_count,
+            "connect_time": self.connected_wall,
+            "connection_duration": duration,
+            "last_message_time": None if age is None else wall_clock() - age,
+            "last_message_age": age,
+            "last_error": self.last_error,
+            "ping_rtt": None if attempt is None else attempt.ping_rtt,
+            "endpoint": self.endpoint,
+            "address": None if attempt is None else attempt.address,
+            "generation": self.generation,
+        }
+
+    def _counts(
+        self,
+        attempt: Attempt | None,
+        delivery: Delivery | None,
+        handlers: HandlerSet,
+        now: float,
+    ) -> dict[str, Any]:
+        """What was counted up to this moment."""
+        counters, messages = self.counters, self.counters.messages
+        dropped, unrouted = self.dropped_before, self.unrouted_before + handlers.counters.unrouted
+        if delivery is not None:
+            dropped, unrouted = dropped + delivery.dropped, unrouted + delivery.unpulled
+        return {
+            "message_count": messages,
+            "bytes_received": self.bytes_received(attempt),
+            "messages_per_minute": round(self.rate.per_minute(now, messages), 1),
+            "unrouted_messages": unrouted,
+            "dropped_messages": dropped,
+            "queue_depth": 0 if delivery is None else delivery.queue_depth,
+            "error_count": counters.errors,
+            "callback_errors": handlers.counters.callback_errors,
+            "connection_failures": counters.failures,
+            "reconnect_count": counters.reconnects,
+        }
 
     def _slow_handler(self, handlers: HandlerSet, now: float) -> dict[str, Any] | None:
         slow = handlers.slow_call(self._config.slow_handler_after, now)

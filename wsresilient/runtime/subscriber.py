@@ -197,8 +197,14 @@ class Subscriber:
         self.index = TopicIndex(wanted, self.venue.covers)
         groups = (self.venue.group_of(topic) for topic in wanted)
         group = next((one for one in groups if one is not None), self.group)
-        changed, self.group = group != self.group, group
-        return changed
+        before, self.group = self.group, group
+        return self.leads_elsewhere(before)
+
+    def leads_elsewhere(self, group: str | None) -> bool:
+        """Tell whether the topics need other URLs than those of a group."""
+        if group == self.group:
+            return False
+        return self.venue.urls(group=group) != self.venue.urls(group=self.group)
 
     def forget_after_fork(self) -> None:
         """In a child: the lock may have been held by a thread that is no more."""

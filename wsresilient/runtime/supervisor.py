@@ -14,7 +14,6 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 from ..config import ConnectionConfig
-from ..core.credentials import Credentials
 from ..core.endpoints import EndpointList
 from ..core.events import Gap
 from ..core.failure import Failure, FailureKind, classify, refused_by_close
@@ -35,14 +34,15 @@ from .clock import monotonic, wall_clock
 from .delivery import Delivery
 from .handlers import HandlerSet
 from .logs import Log
-from .options import ConnectionOptions, redactor
+from .options import ConnectionOptions
 from .outgoing import Outgoing
 from .pacing import Pacer
+from .planner import AttemptPlanner
 from .session import VenueSession
 from .status import Status
 from .subscriber import Subscriber
 from .threads import spawn
-from .transport import Attempt, AttemptRequest
+from .transport import Attempt
 from .vigil import Vigil
 from .watchdog import Watchdog
 
@@ -92,11 +92,18 @@ class Supervisor:
         )
         self.endpoints = EndpointList(options.endpoint_policy, min_uptime=config.min_uptime)
         self._pause_due = True  # before the next attempt, if the latest has failed
+        self._planner = AttemptPlanner(
+            options,
+            config,
+            subscriber,
+            self.endpoints,
+            name=status.name,
+            on_key_expired=lambda: self.request_reconnect("the listen key has expired"),
+        )
         self._subscriber = subscriber
         self._session: VenueSession | None = None
         if subscriber is not None:
             self._session = VenueSession(subscriber, config, pacer, self, name=status.name)
-        self._credentials: Credentials | None = None
         self._is_announced = False  # CONNECTED was told of the running attempt
         self._opened_before = False
         self._retries = 0  # since the latest connection
@@ -154,6 +161,7 @@ class Supervisor:
             attempt = self.attempt
             self._status.changed.notify_all()
         self.delivery.discard()
+        self._planner.interrupt()
         if attempt is not None:
             attempt.interrupt(reason, graceful=True)
 
@@ -199,6 +207,7 @@ class Supervisor:
             log.exception("%s: the supervisor failed", self._status.name)
         finally:
             self._watchdog.remove(self._vigil)
+            self._planner.stop(timeout=1.0)
             self._outgoing.clear()
             self.delivery.end(self._set_ended)
 
@@ -256,8 +265,9 @@ class Supervisor:
         self._is_announced = False
         attempt: Attempt | None = None
         try:
-            request = self._request()
-            shown = request.url.shown
+            request = self._planner.plan()
+            shown = status.url = status.endpoint = request.url.shown
+            self._handlers.redact = request.redact
             self._advance(ConnectionState.CONNECTING, f"connecting to {shown}")
             log.info("%s: connecting to %s", status.name, shown)
             attempt = Attempt(request, self._config, self)
@@ -286,25 +296,6 @@ class Supervisor:
             # What was recorded is why it was cut; the exception is only how that looked.
             return self._final_word(attempt.recorded)
         return self._final_word(classify(error or NotConnectedError("the connection ended")))
-
-    def _request(self) -> AttemptRequest:
-        self._credentials = credentials = self._options.credentials()
-        group = None if self._subscriber is None else self._subscriber.group
-        urls = self._options.urls(group=group)
-        url = self.endpoints.choose(urls, monotonic())
-        headers = self._options.headers_for(url)
-        self._status.url = self._status.endpoint = url.shown
-        proxy = self._options.proxy_for(url)
-        redact = redactor(urls, headers, proxy, self._options.subprotocols, credentials)
-        self._handlers.redact = redact
-        return AttemptRequest(
-            url=url,
-            headers=headers,
-            subprotocols=self._options.subprotocols,
-            proxy=proxy,
-            ssl_context=self._options.ssl_context,
-            redact=redact,
-        )
 
     def _final_word(self, failure: Failure) -> Failure:
         """Let the venue, and at last the user's classify, judge what is no plan of ours."""
@@ -415,8 +406,10 @@ class Supervisor:
         attempt = self.attempt
         if self._session is None or attempt is None:
             self.session_ready()
+        elif self._planner.leads_elsewhere():
+            self.request_reconnect("the topics are on another route of the exchange")
         else:
-            self._session.opened(attempt, self._credentials, self._handlers.redact)
+            self._session.opened(attempt, self._planner.credentials, self._planner.redact)
 
     def session_ready(self) -> None:
         """The connection is up, and logged in where that is wanted: say so."""

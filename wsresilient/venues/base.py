@@ -235,6 +235,10 @@ class Venue:
         """
         return None
 
+    def symbol_of(self, topic: str) -> str | None:
+        """Tell what a topic is about, or None: topics of one symbol stay together in a pool."""
+        return split_topic(topic)[1]
+
     def covers(self, subscribed: str, received: Any) -> bool:
         """Tell whether :class:`~wsresilient.core.incoming.Data` belongs to a wider subscription.
 

@@ -174,6 +174,10 @@ class Bybit(Venue):
             check_public(text, self.market)
         return text
 
+    def symbol_of(self, topic: str) -> str | None:
+        """Tell the symbol of a topic, or None."""
+        return split(topic)[1]
+
     def covers(self, subscribed: str, received: Any) -> bool:
         """Tell whether one is the all-in-one form ("order") of the other ("order.linear")."""
         topic: str = received.topic

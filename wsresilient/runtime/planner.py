@@ -1,0 +1,127 @@
+"""Where the next attempt goes, and with what: URL, headers, credentials, listen key.
+
+Everything that may change from attempt to attempt is asked for here, on the connection's thread:
+the user's functions, the topics' route, the key in a private stream's URL.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from ..config import ConnectionConfig
+from ..core.credentials import Credentials
+from ..core.endpoints import EndpointList
+from ..core.redact import Redactor
+from ..errors import ConfigurationError
+from .clock import monotonic
+from .listen_key import ListenKeyKeeper
+from .options import ConnectionOptions, redactor
+from .subscriber import Subscriber
+from .transport import AttemptRequest
+
+__all__ = ["AttemptPlanner"]
+
+
+class AttemptPlanner:
+    """Plans the attempts of one life of a connection.
+
+    :param options: what the user gave.
+    :param config: open_timeout.
+    :param subscriber: the topics, or None.
+    :param endpoints: chooses among several URLs.
+    :param name: the connection's.
+    :param on_key_expired: is called when a listen key has ended; from any thread.
+    :ivar credentials: for the login of the attempt that was planned last.
+    :ivar redact: hides that attempt's secrets.
+    """
+
+    def __init__(
+        self,
+        options: ConnectionOptions,
+        config: ConnectionConfig,
+        subscriber: Subscriber | None,
+        endpoints: EndpointList,
+        *,
+        name: str,
+        on_key_expired: Callable[[], object],
+    ) -> None:
+        self._options = options
+        self._config = config
+        self._subscriber = subscriber
+        self._endpoints = endpoints
+        self._name = name
+        self._on_key_expired = on_key_expired
+        self.credentials: Credentials | None = None
+        self.redact = Redactor()
+        self._group: str | None = None
+        self._keys: ListenKeyKeeper | None = None
+
+    def plan(self) -> AttemptRequest:
+        """Plan the next attempt; calls the user's functions, and REST for a listen key.
+
+        :raises Exception: what these raise.
+        """
+        options = self._options
+        self.credentials = credentials = options.credentials()
+        self._group = group = None if self._subscriber is None else self._subscriber.group
+        key = self._listen_key(group)
+        urls = options.urls(group=group, listen_key=key)
+        url = self._endpoints.choose(urls, monotonic())
+        headers = options.headers_for(url)
+        proxy = options.proxy_for(url)
+        redact = redactor(urls, headers, proxy, options.subprotocols, credentials)
+        if key is not None:
+            redact = redact.with_secrets([key])
+            # It stands in the path, which is shown otherwise.
+            url = dataclasses.replace(url, shown=redact(url.shown))
+        self.redact = redact
+        return AttemptRequest(
+            url=url,
+            headers=headers,
+            subprotocols=options.subprotocols,
+            proxy=proxy,
+            ssl_context=options.ssl_context,
+            redact=redact,
+        )
+
+    def _listen_key(self, group: str | None) -> str | None:
+        venue = self._options.venue
+        spec = None if venue is None or self._options.url else venue.listen_key(group=group)
+        if spec is None or venue is None or self.credentials is None:
+            return None
+        if venue.rest_url is None:
+            raise ConfigurationError(f"{venue!r} has no rest_url, from which its key comes")
+        if self._keys is None:
+            self._keys = ListenKeyKeeper(
+                spec,
+                base_url=venue.rest_url,
+                credentials=self._current_credentials,
+                name=self._name,
+                on_expired=self._on_key_expired,
+            )
+        return self._keys.obtain(deadline=monotonic() + self._config.open_timeout)
+
+    def _current_credentials(self) -> Credentials:
+        assert self.credentials is not None, "a key is asked for with credentials only"
+        return self.credentials
+
+    def leads_elsewhere(self) -> bool:
+        """Tell whether the topics have come to need another URL than the planned one."""
+        if self._subscriber is None or self._options.url is not None:
+            return False
+        return self._subscriber.leads_elsewhere(self._group)
+
+    def interrupt(self) -> None:
+        """Give up what is being waited for; from any thread."""
+        keys = self._keys
+        if keys is not None:
+            keys.interrupt()
+
+    def stop(self, *, timeout: float) -> None:
+        """Keep no key alive any more.
+
+        :param timeout: seconds to wait for its thread.
+        """
+        if self._keys is not None:
+            self._keys.stop(timeout=timeout)
