@@ -28,7 +28,8 @@ _DESCRIPTION = "Keep WebSocket connections alive, from a shell."
 
 _EPILOG = """\
 examples:
-  wsresilient demo
+  wsresilient demo --dashboard
+  wsresilient status http://127.0.0.1:8765
   wsresilient listen wss://ws.example.com/stream --send '{"op": "hello"}'
 
 "wsresilient COMMAND --help" explains each command.
@@ -46,6 +47,7 @@ examples:
   wsresilient demo
   wsresilient demo --duration 120
   wsresilient demo --plain | tee demo.log
+  wsresilient demo --dashboard         # the same in a browser, for five minutes
 
 exit code: 0 when messages were flowing at the end, 1 when not, 2 for a bad
 argument or a missing library.
@@ -70,6 +72,21 @@ examples:
 exit code: 0 when --count or --duration was reached, or Ctrl-C was pressed;
 1 when the connection was given up, or within --duration was never made or sent
 fewer than --count messages; 2 for a bad argument.
+"""
+
+_STATUS_DESCRIPTION = """\
+Tell how the connections of a running process are. The process has to serve its
+dashboard: wsresilient.start_dashboard(), or wsresilient demo --dashboard.
+"""
+
+_STATUS_EPILOG = """\
+examples:
+  wsresilient status http://127.0.0.1:8765
+  wsresilient status 127.0.0.1:8765 --watch 5
+  wsresilient status 127.0.0.1:8765 --json | jq .connections
+
+exit code, as monitoring plug-ins have it: 0 ok, 1 warning, 2 critical, 3 when it
+cannot be told (no answer, another answer, a wrong token, a bad argument's value).
 """
 
 
@@ -109,6 +126,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_demo(commands)
     _add_listen(commands)
+    _add_status(commands)
     return parser
 
 
@@ -129,6 +147,12 @@ def _run_listen(arguments: argparse.Namespace) -> int:
     from .listen import run_listen
 
     return run_listen(arguments)
+
+
+def _run_status(arguments: argparse.Namespace) -> int:
+    from .status import run_status
+
+    return run_status(arguments)
 
 
 def _add_command(
@@ -164,16 +188,50 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     command.add_argument(
         "--duration",
         type=float,
-        default=30.0,
         metavar="S",
-        help="seconds, at least 8 (default 30); shorter demos are played faster, longer ones "
-        "repeat the faults every 30 s",
+        help="seconds, at least 8 (default 30, with --dashboard 300); shorter demos are played "
+        "faster, longer ones repeat the faults every 30 s",
+    )
+    command.add_argument(
+        "--dashboard",
+        type=int,
+        nargs="?",
+        const=8765,
+        metavar="PORT",
+        help="show it in a browser, too, on this machine (default port 8765; 0: any that is free)",
     )
     command.add_argument(
         "--plain",
         action="store_true",
         help="lines instead of a live table; the default where standard output is no terminal",
     )
+
+
+def _add_status(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add_command(
+        commands,
+        "status",
+        _run_status,
+        summary="tell how the connections of a running process are",
+        description=_STATUS_DESCRIPTION,
+        epilog=_STATUS_EPILOG,
+    )
+    command.add_argument("url", metavar="URL", help="of its dashboard, such as 127.0.0.1:8765")
+    command.add_argument(
+        "--watch",
+        type=float,
+        nargs="?",
+        const=2.0,
+        metavar="S",
+        help="again every S seconds (default 2), until Ctrl-C",
+    )
+    command.add_argument(
+        "--token",
+        metavar="T",
+        help="the dashboard's token; the environment variable WSRESILIENT_TOKEN keeps it out of "
+        "the list of processes",
+    )
+    command.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
 def _add_listen(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

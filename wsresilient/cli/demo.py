@@ -12,14 +12,14 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ..config import check_seconds
 from ..core.backoff import ReconnectPolicy
 from ..core.events import Message, StateChange
 from ..core.metrics import RateWindow
 from ..core.state import ConnectionState
-from ..observe import Monitor, format_report
+from ..observe import Monitor, format_report, start_dashboard
 from ..runtime.clock import monotonic
 from ..runtime.connection import ResilientWebSocket
 from ..testing import FakeExchange, FaultProxy
@@ -29,6 +29,8 @@ from .views import PlainView, Scene, View, live_view
 
 __all__ = ["Director", "Stage", "Witness", "run_demo"]
 
+#: Seconds that it lasts; with a page there is more to look at.
+USUAL, USUAL_WITH_DASHBOARD = 30.0, 300.0
 #: Shorter ones would ask for pings faster than a busy machine can answer.
 SHORTEST = 8.0
 #: How often the director looks, in seconds.
@@ -41,9 +43,10 @@ def run_demo(arguments: argparse.Namespace) -> int:
     """Play the demo.
 
     :returns: 0 when messages were flowing at the end, else 1.
-    :raises ConfigurationError: the duration is too short, or a library is missing.
+    :raises ConfigurationError: the duration is too short, the port is taken, or a library is
+        missing.
     """
-    duration: float = arguments.duration
+    duration = _duration(arguments)
     check_seconds("--duration", duration, minimum=SHORTEST)
     writer = LineWriter(sys.stdout)
     began = monotonic()
@@ -57,13 +60,33 @@ def run_demo(arguments: argparse.Namespace) -> int:
     view = plain if arguments.plain or not writer.is_terminal else live_view() or plain
     director = Director(stage, witness, view, duration, elapsed)
     formatter = logging.Formatter(view.log_format)
-    with logging_to(view.log, level=logging.INFO, formatter=formatter):
+    with (
+        _dashboard(arguments.dashboard, stage.monitor, writer),
+        logging_to(view.log, level=logging.INFO, formatter=formatter),
+    ):
         outcome = director.play()
     for line in outcome:
         writer.write(line)
     if writer.is_broken:
         silence_standard_output()
     return 0 if director.was_alive else 1
+
+
+def _duration(arguments: argparse.Namespace) -> float:
+    if arguments.duration is not None:
+        return float(arguments.duration)
+    return USUAL if arguments.dashboard is None else USUAL_WITH_DASHBOARD
+
+
+@contextlib.contextmanager
+def _dashboard(port: int | None, monitor: Monitor, writer: LineWriter) -> Iterator[None]:
+    """Serve the page, if it is wanted, and say where."""
+    if port is None:
+        yield
+        return
+    with start_dashboard(port=port, monitor=monitor) as dashboard:
+        writer.write(f"dashboard: {dashboard.url}")
+        yield
 
 
 class Witness:
