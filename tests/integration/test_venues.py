@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from wsresilient import AuthenticationError, ConfigurationError, Message, ResilientWebSocket
@@ -15,8 +13,9 @@ from .venue_clients import CREDENTIALS, PUBLIC, Case, hasty, listening
 
 
 @pytest.fixture(params=PUBLIC.values(), ids=PUBLIC)
-def case(request: pytest.FixtureRequest) -> Iterator[Case]:
-    yield request.param
+def case(request: pytest.FixtureRequest) -> Case:
+    made: Case = request.param
+    return made
 
 
 def test_subscribe_receive_add_remove_and_everything_back_after_a_restart(case: Case) -> None:
@@ -100,8 +99,9 @@ PRIVATE: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 @pytest.fixture(params=PRIVATE.values(), ids=PRIVATE)
-def private(request: pytest.FixtureRequest) -> Iterator[tuple[str, tuple[str, ...]]]:
-    yield request.param
+def private(request: pytest.FixtureRequest) -> tuple[str, tuple[str, ...]]:
+    made: tuple[str, tuple[str, ...]] = request.param
+    return made
 
 
 def test_a_private_login_brings_private_data_also_after_a_restart(
@@ -166,7 +166,7 @@ def test_credentials_are_asked_for_at_every_login() -> None:
     ):
         client.wait_for_topics("account")
         assert client.ws.generation == 2
-        assert [attempt.is_accepted for attempt in exchange.logins] == [False, True]
+        assert [login.was_accepted for login in exchange.logins] == [False, True]
 
 
 def test_a_wrong_clock_is_told_as_the_cause_and_tried_again() -> None:
@@ -313,11 +313,13 @@ def test_a_venue_of_a_users_functions() -> None:
 
     seen: list[Message] = []
     # It echoes, so that a request is its own acknowledgement.
-    with good_server() as server:
-        with ResilientWebSocket(server.url, venue=venue, on_data=seen.append) as ws:
-            ws.subscribe("a", "b")
-            wait_until(lambda: ws.confirmed_subscriptions == {"a", "b"}, PATIENCE)
-            ws.send({"topic": "b", "n": 1})
-            wait_until(lambda: seen, PATIENCE)
-            assert (seen[0].topic, seen[0].data) == ("b", {"topic": "b", "n": 1})
-            assert ws.get_stats()["message_count"] == 1
+    with (
+        good_server() as server,
+        ResilientWebSocket(server.url, venue=venue, on_data=seen.append) as ws,
+    ):
+        ws.subscribe("a", "b")
+        wait_until(lambda: ws.confirmed_subscriptions == {"a", "b"}, PATIENCE)
+        ws.send({"topic": "b", "n": 1})
+        wait_until(lambda: seen, PATIENCE)
+        assert (seen[0].topic, seen[0].data) == ("b", {"topic": "b", "n": 1})
+        assert ws.get_stats()["message_count"] == 1
