@@ -252,8 +252,11 @@ def test_a_host_that_asked_for_a_pause_is_left_alone(server: HttpServer, kept: K
     assert len(server.asked) == 1
 
 
-def test_an_api_key_that_is_no_header_is_not_shown(server: HttpServer, kept: Kept) -> None:
-    bad = Credentials(f"{API_KEY}\n", SECRET)
+@pytest.mark.parametrize("end", ["\n", "\r\nX: y", "\N{EURO SIGN}"])
+def test_an_api_key_that_is_no_header_is_not_shown(
+    end: str, server: HttpServer, kept: Kept
+) -> None:
+    bad = Credentials(f"{API_KEY}{end}", SECRET)
     with pytest.raises(VenueError) as caught:
         obtain(kept.keeper(credentials=bad))
 

@@ -398,13 +398,31 @@ def test_a_server_that_drips_is_late_all_the_same(drip: Any, server: HttpServer)
 
 
 def test_a_silent_connection_is_given_up_in_time_for_another(server: HttpServer) -> None:
-    server.next.extend([reply(act=lambda handler: server.over.wait(BOUND)), reply(TIME)])
-    with patient(server, 2.0) as client:
-        answered = Running(client.server_time)
-        assert answered.result() == TIME_AT
-        server.over.set()
+    server.usual = reply(act=lambda handler: server.over.wait(BOUND))
+    client = HttpClient()
+    with pytest.raises(NoAnswerError, match=r"silent for 0\.1 s") as caught:
+        client.request("GET", server.url, deadline=monotonic() + BOUND, silence=0.1)
+    server.over.set()
+    client.close()
 
-    assert len(server.asked) == 2
+    assert caught.value.temporary
+
+
+def test_half_of_the_time_may_be_silent(
+    server: HttpServer, client: RestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.usual = reply(TIME)
+    send = client._http.request
+    allowed: list[float] = []
+
+    def recorded(*arguments: Any, silence: float, **others: Any) -> Any:
+        allowed.append(silence)
+        return send(*arguments, silence=silence, **others)
+
+    monkeypatch.setattr(client._http, "request", recorded)
+    client.server_time()
+
+    assert allowed == [BOUND / 2]
 
 
 def test_a_silent_server_is_an_error_in_the_end(server: HttpServer) -> None:

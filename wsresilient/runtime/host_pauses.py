@@ -11,8 +11,14 @@ import threading
 from dataclasses import dataclass
 
 from .clock import monotonic
+from .logs import Log
 
 __all__ = ["HostPauses", "Pause", "default_host_pauses"]
+
+log = Log("wsresilient.rest")
+
+#: The longest ban that an exchange tells of (Binance). More is taken for a mistake.
+LONGEST_PAUSE = 3 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +44,11 @@ class HostPauses:
         """Leave a host alone; a pause is made longer by this, never shorter.
 
         :param host: name and port.
+        :param seconds: three days at most count.
         :param why: what it answered.
         """
         now = monotonic()
+        seconds = min(seconds, LONGEST_PAUSE)
         pause = Pause(now + seconds, why)
         with self._lock:
             self._pauses = {
@@ -49,6 +57,7 @@ class HostPauses:
             known = self._pauses.get(host)
             if known is None or known.ends_at < pause.ends_at:
                 self._pauses[host] = pause
+        log.warning("%s is left alone for %.1f s: %s", host, seconds, why)
 
     def running(self, host: str) -> Pause | None:
         """Give the pause of a host that is not over yet."""

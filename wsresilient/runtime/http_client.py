@@ -34,6 +34,7 @@ _FOREIGN = (
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
     OSError,
+    ValueError,  # of a header that cannot be sent, with its value
     WSResilientError,
 )
 #: What is wrong with the request itself is so the next time, too.
@@ -42,6 +43,7 @@ _FINAL = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidHeader,
     requests.exceptions.InvalidSchema,
+    ValueError,
     urllib3.exceptions.LocationParseError,
 )
 
@@ -203,6 +205,7 @@ class HttpClient:
             stream=True,
         )
         with response:
+            response.raw.enforce_content_length = True  # urllib3 1.26 takes half for the whole
             size, chunks = 0, []
             for chunk in response.iter_content(CHUNK):
                 size += len(chunk)

@@ -208,14 +208,7 @@ def kline_span(
     if limit is None:
         limit = usual
     checked_limit(limit, most=most)
-    by_length = {length: name for name, length in reversed(list(own.items()))}
-    if isinstance(interval, str) and interval in by_length:
-        name, length = by_length[interval], interval
-    elif isinstance(interval, str) and interval in own:
-        name, length = interval, own[interval]
-    else:
-        known = sorted(by_length, key=INTERVALS.__getitem__)
-        raise unknown_name("interval", str(interval), tuple(known))
+    name, length = _notation(interval, own)
     if start is not None:
         last = later(start, length, limit)
         end = last if end is None else min(end, last)
@@ -229,3 +222,14 @@ def kline_span(
         limit=limit,
         now=now,
     )
+
+
+def _notation(interval: object, own: Mapping[str, str]) -> tuple[str, str]:
+    """Find an interval in the venue's notation and in the library's."""
+    by_length = {length: name for name, length in reversed(list(own.items()))}
+    if isinstance(interval, str) and interval in by_length:
+        return by_length[interval], interval
+    if isinstance(interval, str) and interval in own:
+        return interval, own[interval]
+    known = sorted(by_length, key=INTERVALS.__getitem__)
+    raise unknown_name("interval", str(interval), tuple(known))

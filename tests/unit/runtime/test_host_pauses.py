@@ -49,6 +49,19 @@ def test_a_pause_is_made_longer_and_never_shorter(clock: Clock) -> None:
     assert pauses.running("a") == module.Pause(1020.0, "longer")
 
 
+def test_a_pause_that_is_told_by_mistake_does_not_last_for_ever(clock: Clock) -> None:
+    pauses = HostPauses()
+    pauses.begin("a", seconds=9e8, why="Retry-After: 900000000")
+
+    assert pauses.running("a") == module.Pause(1000.0 + 3 * 86400.0, "Retry-After: 900000000")
+
+
+def test_a_pause_is_logged(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    HostPauses().begin("a:443", seconds=10.0, why="HTTP 429")
+
+    assert caplog.messages == ["a:443 is left alone for 10.0 s: HTTP 429"]
+
+
 def test_what_is_over_is_forgotten(clock: Clock) -> None:
     pauses = HostPauses()
     for n in range(1000):
