@@ -125,6 +125,8 @@ class ConnectionHistory:
         self.down_since: float | None = None
         self.last_failure_kind: str | None = None
         self.last_close_code: int | None = None
+        #: The counters as they were about an hour ago, or at the beginning.
+        self.hour_ago = Totals(0.0)
         self.gap_count = 0
         self.holes = 0  # of them those that were neither planned nor filled
         self._is_out = False
@@ -236,13 +238,16 @@ class ConnectionHistory:
 
         :param ping_rtt: seconds that the latest ping took, or None.
         """
-        self._samples.add(totals)
+        if self._samples.add(totals):
+            self.hour_ago = self._samples.hour_ago()
         self._minutes.add(totals.at, wall, totals.messages, ping_rtt)
 
     # What is read.
 
     def reconnects_since(self, at: float) -> int:
         """How many unplanned reconnects there were (at most 1000)."""
+        if not self._reconnects:
+            return 0
         times = tuple(self._reconnects)
         return len(times) - bisect_left(times, at)
 
@@ -260,10 +265,6 @@ class ConnectionHistory:
         What has been counted since is that minus this.
         """
         return self._samples.before(at)
-
-    def totals_hour_ago(self) -> Totals:
-        """The counters as they were an hour ago; cheaper, and less exact."""
-        return self._samples.hour_ago()
 
     def latest_handler_error(self) -> str:
         """The text of what a handler raised latest, or ""."""
@@ -329,11 +330,13 @@ class _ThinningSamples:
     def is_empty(self) -> bool:
         return not self._tiers[0]
 
-    def add(self, totals: Totals) -> None:
+    def add(self, totals: Totals) -> bool:
+        """Add a sample; returns whether it went as far as the sparsest tier."""
         for tier, spacing in zip(self._tiers, _SPACINGS, strict=True):
             if tier and totals.at - tier[-1].at < spacing:
-                return
+                return False
             tier.append(totals)
+        return True
 
     def before(self, at: float) -> Totals:
         oldest = Totals(at)
@@ -349,11 +352,7 @@ class _ThinningSamples:
     def hour_ago(self) -> Totals:
         # The sparsest tier whose oldest sample is not much older than an hour.
         tier = self._tiers[-1]
-        try:
-            back = min(len(tier), 1 + math.ceil(HOUR / _SPACINGS[-1]))
-            return tier[-back]
-        except IndexError:
-            return Totals(0.0)
+        return tier[-min(len(tier), 1 + math.ceil(HOUR / _SPACINGS[-1]))]
 
 
 def _time_of(totals: Totals) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.health import silence
 from ..core.history import HOUR, ConnectionHistory, Outage, Totals
@@ -22,8 +22,7 @@ from .summary import is_active
 __all__ = ["ISSUES", "Observation", "diagnose"]
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """One connection as it is judged.
 
     :ivar stats: its stats.
@@ -129,7 +128,7 @@ def _high_error_rate(case: Case) -> Finding | None:
         latest, advice = stats["last_error"], _advise_on_errors(case)
     if latest:
         detail += f" Latest: {latest}"
-    return Finding(round(rate, 4), allowed, detail, advice)
+    return Finding(rate, allowed, detail, advice)
 
 
 _HANDLERS_RAISE = (
@@ -173,7 +172,7 @@ def _stale_connections(case: Case) -> Finding | None:
     detail = f"No message for {_seconds(age)}{never}; allowed are {_seconds(allowed)}."
     if stats["ping_rtt"] is not None:
         detail += " Pings are answered, so the link lives."
-    return Finding(round(age, 1), allowed, detail, _advise_on_silence(stats))
+    return Finding(age, allowed, detail, _advise_on_silence(stats))
 
 
 def _advise_on_silence(stats: Mapping[str, Any]) -> str:
@@ -214,7 +213,7 @@ def _lost_connections(case: Case) -> Finding | None:
     advice = advise_cause(kind, stats["last_error"], stats["last_close_code"])
     if has_failed:
         advice += " Then call start() again."
-    return Finding(round(down, 1), allowed, detail, advice)
+    return Finding(down, allowed, detail, advice)
 
 
 def _slow_handlers(case: Case) -> Finding | None:
@@ -240,7 +239,7 @@ def _slow_handlers(case: Case) -> Finding | None:
         f"{case.window}; the longest, for {worst.event!r}, took {_seconds(worst.seconds)} "
         f"or more and stood in {worst.where}."
     )
-    return Finding(round(worst.seconds, 3), allowed, detail, MOVE_WORK)
+    return Finding(worst.seconds, allowed, detail, MOVE_WORK)
 
 
 def _dropped_messages(case: Case) -> Finding | None:
@@ -275,7 +274,7 @@ def _high_latency(case: Case) -> Finding | None:
             "The way is slow or crowded: use a server, proxy or machine nearer to each other, "
             "and look for a full line or a busy processor here."
         )
-    return Finding(round(rtt, 4), allowed, detail, advice)
+    return Finding(rtt, allowed, detail, advice)
 
 
 _REFUSED = (
@@ -292,7 +291,7 @@ def _subscription_limits(case: Case) -> Finding | None:
     if limit and share is not None and wanted >= share * limit:
         detail = f"{wanted} of {limit} topics that the venue allows on one connection.{refused}"
         advice = "Spread the topics over more connections, with a ConnectionPool."
-        return Finding(round(wanted / limit, 4), share, detail, advice)
+        return Finding(wanted / limit, share, detail, advice)
     allowed = case.limits.failed_subscriptions
     if allowed is None or failed <= allowed:
         return None

@@ -182,5 +182,5 @@ class ForeignConnection:
             "slow_handler": None,
             **self.history.stats(now),
         }
-        stats["quality_score"] = rate_stats(stats, self.history.totals_hour_ago())
+        stats["quality_score"] = rate_stats(stats, self.history.hour_ago)
         return stats

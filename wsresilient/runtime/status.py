@@ -36,7 +36,8 @@ class Status:
     def __init__(self, name: str, url: str, config: ConnectionConfig) -> None:
         self.name = name
         self.url = url
-        self._config = config
+        self._stale_after = config.stale_after
+        self._slow_handler_after = config.slow_handler_after
         # Guards state; told about every change of it, and of what supervisors wait for.
         self.changed = threading.Condition(threading.RLock())
         self.state = ConnectionState.DISCONNECTED
@@ -195,7 +196,7 @@ class Status:
             connected=self.state is ConnectionState.CONNECTED,
             last_message_age=self.last_message_age,
             duration=0.0 if connected_at is None else monotonic() - connected_at,
-            stale_after=self._config.stale_after,
+            stale_after=self._stale_after,
         )
 
     def stats(
@@ -223,7 +224,7 @@ class Status:
             "subscription_limit": None,
             **extra,
         }
-        stats["quality_score"] = rate_stats(stats, self.history.totals_hour_ago())
+        stats["quality_score"] = rate_stats(stats, self.history.hour_ago)
         return stats
 
     def _standing(self, attempt: Attempt | None, now: float) -> dict[str, Any]:
@@ -240,7 +241,7 @@ class Status:
                 connected=state is ConnectionState.CONNECTED,
                 last_message_age=age,
                 duration=duration,
-                stale_after=self._config.stale_after,
+                stale_after=self._stale_after,
             ),
             "retry_count": self.retry_count,
             "connect_time": self.connected_wall,
@@ -280,5 +281,5 @@ class Status:
         }
 
     def _slow_handler(self, handlers: HandlerSet, now: float) -> dict[str, Any] | None:
-        slow = handlers.slow_call(self._config.slow_handler_after, now)
+        slow = handlers.slow_call(self._slow_handler_after, now)
         return None if slow is None else slow.as_dict()

@@ -240,11 +240,11 @@ def test_a_window_of_less_than_a_second_works_for_those_who_look_often() -> None
 
 def test_the_hour_reaches_back_about_an_hour() -> None:
     history = ConnectionHistory()
-    assert history.totals_hour_ago() == Totals(0.0)
+    assert history.hour_ago == Totals(0.0)
     for second in range(0, 20_000, 5):
         history.sample(Totals(float(second)), WALL, None)
 
-    assert 3600.0 <= 19_995.0 - history.totals_hour_ago().at <= 3900.0
+    assert 3600.0 <= 19_995.0 - history.hour_ago.at <= 3900.0
 
 
 @given(st.lists(st.floats(0.001, 500.0), min_size=1, max_size=400), st.floats(0.0, 5000.0))

@@ -142,7 +142,7 @@ def test_a_share_at_the_threshold_is_allowed() -> None:
     stream.raise_in_handler(50)
     assert stream.issues() == {}
     stream.raise_in_handler(1)
-    assert only(stream, "high_error_rate")["value"] == 0.051
+    assert only(stream, "high_error_rate")["value"] == pytest.approx(0.051)
 
 
 def test_errors_of_handlers_are_the_handlers_business() -> None:
