@@ -155,6 +155,23 @@ def test_the_loss_of_a_good_connection_is_followed_by_a_pause_and_then_all_are_t
         ]
 
 
+def test_an_adaptive_policy_follows_the_history_of_the_endpoint() -> None:
+    policy = ReconnectPolicy(initial_delay=0.1, backoff_factor=1.0, jitter=0.0, adaptive=True)
+    with (
+        raw_server(lambda peer: peer.close(1013)) as server,
+        running(server.url, connected=False, reconnect=policy) as (_, seen),
+    ):
+        seen.wait_for_errors(3)
+        wait_until(lambda: sum(change.state == "reconnecting" for change in seen.states) == 3)
+        retries = [change.message for change in seen.states if change.state == "reconnecting"]
+
+    assert [message[: message.index(":")] for message in retries] == [
+        "retry [1] in 0.1 s",
+        "retry [2] in 0.1 s",
+        "retry [3] in 0.4 s",  # three attempts are a history
+    ]
+
+
 def test_states_of_the_endpoints_show_no_token() -> None:
     urls = [f"ws://{LOCALHOST}:{free_port()}/?token=T0KEN-xyz-{number}" for number in range(2)]
     with running(urls, connected=False, reconnect=SLOW_RETRY) as (ws, seen):

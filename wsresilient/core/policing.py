@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .backoff import ReconnectPolicy
+from .endpoints import EndpointRecord
 from .failure import Failure, FailureKind, needs_credentials
 
 __all__ = ["NextStep", "RetryHistory"]
@@ -48,11 +49,19 @@ class RetryHistory:
         self._latest_kind = None
         self._asked_for_credentials = False
 
-    def failed(self, failure: Failure, *, now: float, pause_due: bool = True) -> NextStep:
+    def failed(
+        self,
+        failure: Failure,
+        *,
+        now: float,
+        pause_due: bool = True,
+        record: EndpointRecord | None = None,
+    ) -> NextStep:
         """Note a failure and say what follows.
 
         :param now: monotonic time.
         :param pause_due: False while other endpoints are still to be tried.
+        :param record: of the endpoint that failed, for a policy that adapts to it.
         """
         if self.count == 0:
             self._since = now
@@ -67,6 +76,7 @@ class RetryHistory:
             elapsed=now - self._since,
             retry_after=failure.retry_after,
             error=failure.error,
+            record=record,
         )
         if decision.delay is None:
             return NextStep(None, why_not=self._given_up_text())

@@ -367,7 +367,9 @@ class Supervisor:
 
     def _next_step(self, failure: Failure, *, pause_due: bool) -> NextStep:
         try:
-            return self._history.failed(failure, now=monotonic(), pause_due=pause_due)
+            return self._history.failed(
+                failure, now=monotonic(), pause_due=pause_due, record=self.endpoints.latest
+            )
         except BaseException:  # a strategy of the user's may raise anything
             pause = 60.0
             log.exception("%s: wait= or stop= raised; pausing %g s", self._status.name, pause)

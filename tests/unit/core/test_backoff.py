@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from wsresilient import ConfigurationError, ReconnectPolicy
 from wsresilient.core.backoff import LONGEST_RETRY_AFTER, Decision, wait_jittered
+from wsresilient.core.endpoints import EndpointRecord
 from wsresilient.errors import HandshakeError
 
 
@@ -31,7 +32,7 @@ def test_defaults_are_those_of_the_api() -> None:
 
     assert (policy.initial_delay, policy.max_delay, policy.backoff_factor) == (1.0, 60.0, 2.0)
     assert (policy.jitter, policy.max_attempts, policy.cooldown) == (0.5, None, None)
-    assert (policy.wait, policy.stop) == (None, None)
+    assert (policy.wait, policy.stop, policy.adaptive) == (None, None, False)
 
 
 # The formula.
@@ -295,6 +296,97 @@ def test_a_cooldown_follows_a_stop_strategy_too() -> None:
     assert policy.decide(2) == Decision(9.0, fresh_start=True)
 
 
+# Following the history of an endpoint.
+
+
+def record_of(*lives: bool) -> EndpointRecord:
+    """Make the record of an endpoint whose attempts went so, the latest last."""
+    record = EndpointRecord("ws://a")
+    record.recent.extend(lives)
+    return record
+
+
+def adapted(n: int, *lives: bool, **settings: Any) -> float | None:
+    return exact(adaptive=True, **settings).decide(n, record=record_of(*lives)).delay
+
+
+def test_an_endpoint_that_fails_half_of_the_time_gets_the_delays_of_the_formula() -> None:
+    assert [adapted(n, *[True, False] * 10) for n in range(1, 9)] == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_an_endpoint_that_hardly_ever_fails_is_back_sooner() -> None:
+    good = [True] * 19 + [False]
+
+    assert [adapted(n, *good) for n in (1, 2, 3, 4)] == pytest.approx(
+        [1.0, 1.0, 1.149, 2.297], 1e-3
+    )
+
+
+def test_an_endpoint_that_always_fails_is_left_alone_longer() -> None:
+    bad = [False] * 20
+
+    assert [adapted(n, *bad) for n in (1, 2, 3, 4, 5)] == [4.0, 8.0, 16.0, 32.0, 60.0]
+
+
+def test_the_memory_outlasts_a_connection_that_was_up_for_a_moment() -> None:
+    """The count of failures has begun anew, the history has not."""
+    assert adapted(1, *[False] * 18, True, False) == pytest.approx(3.482, 1e-3)
+
+
+@pytest.mark.parametrize("record", [None, record_of(), record_of(False, False)])
+def test_without_a_history_the_delay_is_that_of_the_formula(record: EndpointRecord | None) -> None:
+    policy = exact(adaptive=True)
+
+    assert [policy.decide(n, record=record).delay for n in (1, 2, 3)] == [1.0, 2.0, 4.0]
+
+
+def test_only_an_adaptive_policy_looks_at_the_history() -> None:
+    assert exact().decide(3, record=record_of(*[False] * 20)).delay == 4.0
+
+
+@given(SECONDS, SECONDS, FACTORS, st.floats(0.0, 1.0), st.integers(1, 100), st.data())
+def test_adapted_delays_stay_within_the_bounds_and_grow_with_failures(
+    initial: float, more: float, factor: float, jitter: float, n: int, data: st.DataObject
+) -> None:
+    lives = data.draw(st.lists(st.booleans(), min_size=3, max_size=20))
+    longest = initial + more
+    settings: dict[str, Any] = {
+        "initial_delay": initial,
+        "max_delay": longest,
+        "backoff_factor": factor,
+    }
+    delay = adapted(n, *lives, **settings)
+    worse = adapted(n, *([False] * len(lives)), **settings)
+    random = ReconnectPolicy(adaptive=True, jitter=jitter, **settings)
+    jittered = random.decide(n, record=record_of(*lives)).delay
+
+    assert delay is not None
+    assert worse is not None
+    assert jittered is not None
+    assert initial <= delay <= worse <= longest
+    rounding = 1e-9 * delay + 1e-12
+    assert delay * (1 - jitter) - rounding <= jittered <= delay * (1 + jitter) + rounding
+
+
+def test_an_adaptive_policy_keeps_what_the_server_asks_for_and_gives_up_as_any_other() -> None:
+    good = record_of(*[True] * 20)
+    policy = exact(adaptive=True, max_attempts=2)
+
+    assert policy.decide(1, retry_after=30.0, record=good).delay == 30.0
+    assert policy.decide(3, record=good) == Decision(None)
+
+
+def test_an_adaptive_policy_steps_by_hand_as_any_other() -> None:
+    policy = exact(adaptive=True)
+
+    assert [policy.next_delay() for _ in range(3)] == [1, 2, 4]
+
+
+def test_adaptive_delays_are_those_of_the_policy_itself() -> None:
+    with pytest.raises(ConfigurationError, match="adaptive is True and wait is given; allowed: "):
+        ReconnectPolicy(adaptive=True, wait=tenacity.wait_fixed(3))
+
+
 # By hand.
 
 
@@ -338,6 +430,8 @@ def test_decisions_of_connections_that_share_a_policy_do_not_meet() -> None:
         ("max_attempts", -2),
         ("max_attempts", 1.0),
         ("max_attempts", True),
+        ("adaptive", None),
+        ("adaptive", "yes"),
         ("wait", 5),
         ("stop", "never"),
     ],
