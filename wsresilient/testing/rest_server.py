@@ -7,7 +7,6 @@ connection is kept as long as the client wants it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import ssl
 import time
@@ -299,11 +298,9 @@ def parse_head(head: bytes) -> tuple[RestRequest, int]:
         headers[name.strip().lower()] = value.strip()
     if "transfer-encoding" in headers:
         raise ValueError("The body must come with a Content-Length.")
-    length = 0
-    with contextlib.suppress(KeyError):
-        length = int(headers["content-length"])
-    if length < 0:
-        raise ValueError("The Content-Length is negative.")
+    length = headers.get("content-length", "0")
+    if not length.isdecimal():
+        raise ValueError("The Content-Length is no number.")
     target = urlsplit(parts[1])
     query = dict(parse_qsl(target.query, keep_blank_values=True))
-    return RestRequest(parts[0].upper(), target.path, query, headers), length
+    return RestRequest(parts[0].upper(), target.path, query, headers), int(length)

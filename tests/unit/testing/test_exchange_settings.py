@@ -76,7 +76,8 @@ def test_an_exchange_that_is_not_started() -> None:
     assert exchange.subscriptions == {}
     assert (exchange.requests, exchange.handshakes, exchange.close_codes) == ([], [], [])
     assert (exchange.logins, exchange.violations, exchange.rest_requests) == ([], [], [])
-    assert exchange.connections == exchange.active_topics(1) == ()
+    assert exchange.connections == ()
+    assert exchange.active_topics(1) == ()
     assert exchange.push_private("userData", {}) == exchange.announce_shutdown() == 0
     assert exchange.broadcast("x") == exchange.close_all() == exchange.abort_all() == 0
 

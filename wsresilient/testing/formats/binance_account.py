@@ -65,10 +65,8 @@ def check(login: Login, credentials: Credentials, now: int) -> Refusal | None:
     :param now: milliseconds since 1970.
     """
     params = login.details
-    if not login.api_key.isalnum():
-        return _BAD_KEY_FORMAT
     if login.api_key != credentials.api_key:
-        return WRONG_KEY
+        return WRONG_KEY if login.api_key.isalnum() else _BAD_KEY_FORMAT
     try:
         timestamp = int(params["timestamp"])
         window = min(int(params.get("recvWindow", _DEFAULT_WINDOW)), _LONGEST_WINDOW)

@@ -235,9 +235,9 @@ class BinanceFuturesShape(_BinanceShape):
 def _listen_key(request: RestRequest, desk: Desk) -> RestAnswer | None:
     """Make a listen key, make it last longer, or end it."""
     api_key = request.headers.get("x-mbx-apikey", "")
-    if not api_key.isalnum():
-        return _error(-2014, "API-key format invalid.", 401)
     if api_key != desk.credentials.api_key:
+        if not api_key.isalnum():
+            return _error(-2014, "API-key format invalid.", 401)
         return _error(-2015, "Invalid API-key, IP, or permissions for action.", 401)
     if request.method == "POST":
         return as_json({"listenKey": desk.listen_keys.create(api_key)})
