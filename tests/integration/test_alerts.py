@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from wsresilient import Monitor, ReconnectPolicy
-from wsresilient.core.alerting import Alert, AlertRule
+from wsresilient import Monitor, ReconnectPolicy, Thresholds
+from wsresilient.core.alerting import ISSUES, Alert, AlertRule
 from wsresilient.observe.alerts import AlertManager
 from wsresilient.observe.webhook import WebhookNotifier
 
@@ -226,25 +226,34 @@ def test_a_receiver_that_never_answers_is_given_up_in_time_and_asked_again(lost:
         assert receiver.tries == 2
 
 
-def test_a_lost_stream_is_told_and_its_return(lost: LostOnly) -> None:
+def test_a_lost_stream_is_told_and_its_return() -> None:
+    """With the real diagnosis and all rules."""
+    monitor = Monitor(thresholds=Thresholds(lost_after=0.05, error_rate=None, gaps=None))
     port = free_port()
     url = f"ws://{LOCALHOST}:{port}"
     with (
         receiving() as receiver,
         raw_server(serve_nothing, port=port) as server,
-        running(url, monitor=lost.monitor, name="feed"),
-        alerting(lost, receiver.url),
+        running(url, monitor=monitor, name="feed"),
+        AlertManager(
+            notifiers=[WebhookNotifier(receiver.url, retry=QUICK)],
+            monitor=monitor,
+            check_interval=0.01,
+            rules=[AlertRule(issue, clear_seconds=0.0) for issue in ISSUES],
+        ),
     ):
         server.close()
         receiver.wait_for(("feed", "firing"))
         with raw_server(serve_nothing, port=port):
             receiver.wait_for(("feed", "firing"), ("feed", "resolved"))
 
-    firing = receiver.bodies[0]
+    firing, resolved = receiver.bodies
     assert firing["issue"] == "lost_connections"
-    assert firing["detail"].startswith("It is ")
-    assert firing["suggestion"] == "Look."
-    assert receiver.bodies[1]["since"] == firing["since"] <= firing["at"]
+    assert firing["threshold"] == 0.05
+    assert firing["value"] > 0.05
+    assert "refused" in firing["detail"]
+    assert firing["suggestion"]
+    assert resolved["since"] == firing["since"] <= firing["at"] <= resolved["at"]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support import BOUND, Gate, eventually
-from wsresilient import ConfigurationError, ReconnectPolicy
+from wsresilient import ConfigurationError, Monitor, ReconnectPolicy
 from wsresilient.core.alerting import ISSUES, Alert, AlertRule
 from wsresilient.observe.alerts import AlertManager, log_alert
 from wsresilient.observe.courier import Courier
@@ -125,6 +125,10 @@ def test_every_issue_is_told_by_default(heard: Heard) -> None:
         assert eventually(lambda: len(heard.alerts) == len(ISSUES))
 
     assert [alert.issue for alert in heard.alerts] == list(ISSUES)
+
+
+def test_the_monitor_finds_just_the_issues_that_there_are_rules_for() -> None:
+    assert tuple(Monitor().diagnose_connection_issues()) == ISSUES
 
 
 def test_a_reminder_comes_while_it_lasts(monitor: StubMonitor, heard: Heard) -> None:
