@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.support import Gate
-from wsresilient import Monitor, ResilientWebSocket, Thresholds
+from wsresilient import Message, Monitor, ResilientWebSocket, Thresholds
 from wsresilient.runtime.clock import monotonic
 from wsresilient.testing import FakeExchange, FaultProxy
+from wsresilient.venues import Binance
 
 from .clients import QUICK, SLOW_RETRY
 from .servers import wait_until
@@ -214,6 +215,43 @@ def test_a_connection_that_is_cut_leaves_a_gap(exchange: FakeExchange, monitor: 
         assert gap["started_at"] <= gap["ended_at"]
         wait_until_well(monitor)
         assert ws.get_stats()["gap_count"] == 1
+
+
+@contextlib.contextmanager
+def subscribed(exchange: FakeExchange, monitor: Monitor, *topics: str) -> Iterator[Any]:
+    """A stream of a venue, its topics confirmed or refused."""
+    settings: dict[str, Any] = {"venue": Binance(), "on_data": len_of, "on_message": None}
+    with ResilientWebSocket(
+        exchange.url, monitor=monitor, name="feed", reconnect=QUICK, check_interval=0.05, **settings
+    ) as ws:
+        assert ws.wait_until_connected(10.0), ws.last_error
+        ws.subscribe(*topics)
+        wait_until(lambda: ws.get_stats()["message_count"] > 0)
+        yield ws
+
+
+def len_of(message: Message) -> int:
+    return len(message.data)
+
+
+def test_a_topic_that_is_refused(exchange: FakeExchange, monitor: Monitor) -> None:
+    exchange.refuse_topic("nosuch@trade")
+    with subscribed(exchange, monitor, TOPIC, "nosuch@trade") as ws:
+        finding = found(monitor, "subscription_limits")
+        assert finding["detail"] == "The server refused or never confirmed 1 of 2 topics."
+        assert list(ws.failed_subscriptions) == ["nosuch@trade"]
+        ws.unsubscribe("nosuch@trade")
+        wait_until_well(monitor)
+
+
+def test_topics_near_the_limit_of_the_venue(exchange: FakeExchange, monitor: Monitor) -> None:
+    with subscribed(exchange, monitor, TOPIC, "ethusdt@trade") as ws:
+        strict = Thresholds(subscription_share=2 / ws.get_stats()["subscription_limit"])
+        (finding,) = monitor.diagnose_connection_issues(strict)["subscription_limits"]
+        assert finding["value"] == finding["threshold"]
+        assert "that the venue allows on one connection" in finding["detail"]
+        ws.unsubscribe("ethusdt@trade")
+        assert monitor.diagnose_connection_issues(strict)["subscription_limits"] == []
 
 
 def test_pings_that_are_not_answered_are_told_as_the_cause(

@@ -140,7 +140,7 @@ def test_summaries_of_many_threads_match_during_a_storm(exchange: FakeExchange) 
         while not is_over.is_set():
             summaries.append(monitor.get_summary())
 
-    threads = [threading.Thread(target=look) for _ in range(4)]
+    threads = [threading.Thread(target=look) for _ in range(8)]
     try:
         for ws in streams:
             ws.start()
@@ -165,7 +165,7 @@ def test_summaries_of_many_threads_match_during_a_storm(exchange: FakeExchange) 
         for ws in streams:
             ws.stop()
 
-    assert len(summaries) > 4
+    assert len(summaries) > 8
     for summary in summaries:
         check_sums(summary)
         assert set(summary["connections"]) == {"feed", *(f"feed#{n}" for n in range(2, 7))}

@@ -81,6 +81,11 @@ class Outage:
     attempts: int
     lasted: float | None = None
 
+    @property
+    def ended_at(self) -> float:
+        """Wall clock of its end, inf while it lasts."""
+        return self.at + (math.inf if self.lasted is None else self.lasted)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
@@ -290,11 +295,11 @@ class ConnectionHistory:
     def as_dict(self, since: float = 0.0) -> dict[str, Any]:
         """Everything as plain values for JSON, oldest first.
 
-        :param since: wall clock; leave out what is older.
+        :param since: wall clock; leave out what was over before it.
         """
         rates, rtts = self._minutes.series(since)
         return {
-            "events": [one.as_dict() for one in tuple(self._outages) if one.at >= since],
+            "events": [one.as_dict() for one in tuple(self._outages) if one.ended_at >= since],
             "errors": [{"at": at, "text": text} for at, text in self._all_errors() if at >= since],
             "rates": rates,
             "rtt": rtts,
@@ -401,6 +406,9 @@ class _MinuteSeries:
     def series(self, since: float) -> tuple[list[list[float]], list[list[float]]]:
         """Give [wall, messages a minute] and [wall, seconds]; the running minute comes last."""
         latest, flat = self._latest, self._points[:]
+        # A page asks for the last seconds of a day, again and again.
+        first = bisect_left(range(len(flat) // 3), since, key=lambda minute: flat[3 * minute])
+        flat = flat[3 * first :]
         points = list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
         if latest is not None and (not points or latest[0] > points[-1][0]):
             points.append(latest)

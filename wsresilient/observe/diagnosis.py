@@ -278,7 +278,7 @@ def _high_latency(case: Case) -> Finding | None:
 
 
 _REFUSED = (
-    "Look at failed_subscriptions for what the server said of each: a spelling that it does not "
+    "Look at ws.failed_subscriptions for what the server said of each: a spelling that it does not "
     "know, a permission that is missing, or a limit; then unsubscribe or correct them."
 )
 
@@ -287,7 +287,7 @@ def _subscription_limits(case: Case) -> Finding | None:
     stats = case.stats
     limit, share = stats["subscription_limit"], case.limits.subscription_share
     wanted, failed = stats["subscribed_pairs"], stats["failed_subscriptions"]
-    refused = f" {failed} were refused or never confirmed." if failed else ""
+    refused = f" Refused or never confirmed: {failed}." if failed else ""
     if limit and share is not None and wanted >= share * limit:
         detail = f"{wanted} of {limit} topics that the venue allows on one connection.{refused}"
         advice = "Spread the topics over more connections, with a ConnectionPool."
@@ -295,7 +295,8 @@ def _subscription_limits(case: Case) -> Finding | None:
     allowed = case.limits.failed_subscriptions
     if allowed is None or failed <= allowed:
         return None
-    detail = f"{failed} of {wanted + failed} topics were refused or never confirmed."
+    total = format_number(wanted + failed, "topic")
+    detail = f"The server refused or never confirmed {failed} of {total}."
     return Finding(failed, allowed, detail, _REFUSED)
 
 

@@ -109,7 +109,7 @@ class Monitor:
         """Return what has happened, as plain values that JSON can hold, oldest first.
 
         :param name: of one connection, as it stands in the summary; None: all of them.
-        :param since: wall clock; leave out what is older.
+        :param since: wall clock; leave out what was over before it.
         :returns: {"at": wall clock, "connections": {name: {"events": [{at, kind, close_code,
             text, attempts, lasted}], "errors": [{at, text}], "rates": [[at, messages a minute]],
             "rtt": [[at, seconds]], "gaps": [{at, reason, topics, started_at, ended_at,

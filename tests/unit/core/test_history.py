@@ -323,6 +323,19 @@ def test_what_is_older_is_left_out_on_request() -> None:
         assert [one["at"] for one in past[kind]] == [WALL + 200 + 10 * n for n in range(11)]
 
 
+def test_an_outage_is_told_until_it_is_over() -> None:
+    history = ConnectionHistory()
+    lose(history, 0.0)
+    history.opened(10.0)
+    lose(history, 50.0)
+
+    assert [one["at"] for one in events(history)] == [WALL, WALL + 50.0]
+    for since, found in ((5.0, 2), (11.0, 1), (1e6, 1)):
+        assert len(history.as_dict(WALL + since)["events"]) == found
+    history.opened(60.0)
+    assert history.as_dict(WALL + 61.0)["events"] == []
+
+
 # Bounds.
 
 

@@ -443,8 +443,7 @@ def test_topics_near_the_limit_are_told_in_numbers() -> None:
 
     assert (finding["value"], finding["threshold"]) == (0.95, 0.9)
     assert finding["detail"] == (
-        "95 of 100 topics that the venue allows on one connection. 2 were refused or never "
-        "confirmed."
+        "95 of 100 topics that the venue allows on one connection. Refused or never confirmed: 2."
     )
     assert "ConnectionPool" in finding["suggestion"]
     stream.stats |= {"subscription_limit": None, "failed_subscriptions": 0}
@@ -458,7 +457,7 @@ def test_refused_topics_are_an_issue_until_they_are_taken_away() -> None:
     finding = only(stream, "subscription_limits")
 
     assert (finding["value"], finding["threshold"]) == (2, 0)
-    assert finding["detail"] == "2 of 10 topics were refused or never confirmed."
+    assert finding["detail"] == "The server refused or never confirmed 2 of 10 topics."
     assert "what the server said" in finding["suggestion"]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import io
 import json
 import os
 import threading
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -527,6 +529,16 @@ def test_a_child_is_not_held_up_by_a_lock_of_its_parent() -> None:
 
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_what_can_be_seen_is_documented() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "monitoring.rst").read_text(encoding="utf-8")
+    stats = ResilientWebSocket(URL, monitor=Monitor()).get_stats()
+    thresholds = {field.name for field in dataclasses.fields(Thresholds)}
+
+    undocumented = {name for name in (*stats, *ISSUES, *thresholds) if f"``{name}``" not in text}
+
+    assert undocumented == set()
 
 
 def test_it_is_part_of_the_public_names() -> None:
