@@ -9,7 +9,7 @@ from typing import Any
 from ..config import ConnectionConfig
 from ..errors import SendTimeoutError, StaleConnectionError
 from .failure import Failure, FailureKind, classify
-from .history import Totals
+from .samples import Totals
 
 __all__ = ["Vitals", "is_healthy", "quality_score", "rate_stats", "silence", "verdict"]
 

@@ -8,18 +8,15 @@ Time is an argument: ``now`` is monotonic seconds, ``wall`` the wall clock of th
 from __future__ import annotations
 
 import math
-from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from .events import Gap
+from .samples import HOUR, MinuteSeries, ThinningSamples, Totals
 
-__all__ = ["ConnectionHistory", "Outage", "SlowNote", "Totals"]
-
-HOUR = 3600.0
+__all__ = ["ConnectionHistory", "Outage", "SlowNote"]
 
 #: How much is kept of each kind.
 MOST_OUTAGES = 100
@@ -27,33 +24,8 @@ MOST_RECONNECTS = 1000
 MOST_ERRORS = 30
 MOST_GAPS = 50
 MOST_SLOW_CALLS = 20
-MOST_POINTS = 1440  # minutes: a day
 #: Topics that are named in what is told of a gap.
 MOST_TOPICS = 10
-
-# Samples of the counters grow sparser with their age: how far back a window reaches is known to
-# a few percent, whether it is a second or an hour. Seconds between samples, and how many.
-_SPACINGS = (0.05, 0.25, 1.0, 4.0, 16.0, 64.0, 240.0)
-_SAMPLES_EACH = 24
-
-
-class Totals(NamedTuple):
-    """Counters that only grow, at one moment.
-
-    :ivar at: monotonic seconds.
-    :ivar messages: data messages.
-    :ivar errors: failures of attempts and connections.
-    :ivar callback_errors: handler calls that raised.
-    :ivar dropped: messages dropped by the overflow policy.
-    :ivar holes: gaps that were neither planned nor filled.
-    """
-
-    at: float
-    messages: int = 0
-    errors: int = 0
-    callback_errors: int = 0
-    dropped: int = 0
-    holes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +113,8 @@ class ConnectionHistory:
         self._handler_errors: deque[tuple[float, str]] = deque(maxlen=MOST_ERRORS)
         self._slow_calls: deque[SlowNote] = deque(maxlen=MOST_SLOW_CALLS)
         self._gaps: deque[Gap] = deque(maxlen=MOST_GAPS)
-        self._samples = _ThinningSamples()
-        self._minutes = _MinuteSeries()
+        self._samples = ThinningSamples()
+        self._minutes = MinuteSeries()
 
     # What is written.
 
@@ -319,105 +291,3 @@ def _gap_dict(gap: Gap) -> dict[str, Any]:
         "ended_at": gap.ended_at,
         "recovered": gap.recovered,
     }
-
-
-class _ThinningSamples:
-    """Samples of the counters that grow sparser with their age."""
-
-    __slots__ = ("_tiers",)
-
-    def __init__(self) -> None:
-        self._tiers: tuple[deque[Totals], ...] = tuple(
-            deque(maxlen=_SAMPLES_EACH) for _ in _SPACINGS
-        )
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._tiers[0]
-
-    def add(self, totals: Totals) -> bool:
-        """Add a sample; returns whether it went as far as the sparsest tier."""
-        for tier, spacing in zip(self._tiers, _SPACINGS, strict=True):
-            if tier and totals.at - tier[-1].at < spacing:
-                return False
-            tier.append(totals)
-        return True
-
-    def before(self, at: float) -> Totals:
-        oldest = Totals(at)
-        for tier in self._tiers:
-            samples: Sequence[Totals] = tuple(tier)
-            if not samples:
-                return oldest
-            oldest = samples[0]
-            if oldest.at <= at:
-                return samples[bisect_right(samples, at, key=_time_of) - 1]
-        return oldest
-
-    def hour_ago(self) -> Totals:
-        # The sparsest tier whose oldest sample is not much older than an hour.
-        tier = self._tiers[-1]
-        return tier[-min(len(tier), 1 + math.ceil(HOUR / _SPACINGS[-1]))]
-
-
-def _time_of(totals: Totals) -> float:
-    return totals.at
-
-
-class _MinuteSeries:
-    """Message rate and round-trip time, one point a minute.
-
-    In one array of doubles: a day of a connection takes 34 KiB. Each point goes in and out with
-    one operation, so that readers never see half of one.
-    """
-
-    __slots__ = ("_begun", "_latest", "_points", "_worst_rtt")
-
-    def __init__(self) -> None:
-        self._points = array("d")  # wall clock, messages a minute, seconds; and again
-        self._begun: tuple[float, int] | None = None  # of the running minute: time, messages
-        self._latest: tuple[float, float, float] | None = None  # the point so far
-        self._worst_rtt = math.nan
-
-    def interrupt(self) -> None:
-        """Begin a new minute with the next sample: in between there was nothing."""
-        self._begun = self._latest = None
-        self._worst_rtt = math.nan
-
-    def add(self, now: float, wall: float, messages: int, ping_rtt: float | None) -> None:
-        if self._begun is None:
-            self._begun = (now, messages)
-            return
-        if ping_rtt is not None and not self._worst_rtt >= ping_rtt:
-            self._worst_rtt = ping_rtt
-        began, before = self._begun
-        elapsed = now - began
-        if elapsed < 1.0:
-            return  # too short to tell a rate
-        point = (wall, (messages - before) * 60.0 / elapsed, self._worst_rtt)
-        if elapsed < 60.0:
-            self._latest = point
-            return
-        if len(self._points) >= 3 * MOST_POINTS:
-            del self._points[:3]
-        self._points.extend(array("d", point))
-        self._begun, self._latest, self._worst_rtt = (now, messages), None, math.nan
-
-    def series(self, since: float) -> tuple[list[list[float]], list[list[float]]]:
-        """Give [wall, messages a minute] and [wall, seconds]; the running minute comes last."""
-        latest, flat = self._latest, self._points[:]
-        # A page asks for the last seconds of a day, again and again.
-        first = bisect_left(range(len(flat) // 3), since, key=lambda minute: flat[3 * minute])
-        flat = flat[3 * first :]
-        points = list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
-        if latest is not None and (not points or latest[0] > points[-1][0]):
-            points.append(latest)
-        rates: list[list[float]] = []
-        rtts: list[list[float]] = []
-        for wall, rate, rtt in points:
-            if wall < since:
-                continue
-            rates.append([round(wall, 1), round(rate, 1)])
-            if not math.isnan(rtt):
-                rtts.append([round(wall, 1), round(rtt, 5)])
-        return rates, rtts

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..core.health import silence
-from ..core.history import HOUR, ConnectionHistory, Outage, Totals
+from ..core.history import ConnectionHistory, Outage
+from ..core.samples import HOUR, Totals
 from ..core.state import ConnectionState
 from ..core.thresholds import Thresholds
 from .advice import MOVE_WORK, advise_cause, advise_outages, describe_causes

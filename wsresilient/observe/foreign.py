@@ -10,9 +10,10 @@ from typing import Any
 
 from ..config import ConnectionConfig
 from ..core.health import is_healthy, rate_stats
-from ..core.history import ConnectionHistory, Totals
+from ..core.history import ConnectionHistory
 from ..core.metrics import RateWindow
 from ..core.redact import redact_text, shorten
+from ..core.samples import Totals
 from ..core.state import ConnectionState
 from ..errors import describe
 

@@ -13,8 +13,9 @@ from ..config import ConnectionConfig
 from ..core.events import Gap, StateChange
 from ..core.failure import Failure
 from ..core.health import is_healthy, rate_stats
-from ..core.history import ConnectionHistory, SlowNote, Totals
+from ..core.history import ConnectionHistory, SlowNote
 from ..core.metrics import ConnectionCounters, RateWindow
+from ..core.samples import Totals
 from ..core.state import ConnectionState, transition
 from .clock import monotonic, wall_clock
 from .delivery import Delivery

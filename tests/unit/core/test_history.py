@@ -15,14 +15,13 @@ from wsresilient.core.history import (
     MOST_ERRORS,
     MOST_GAPS,
     MOST_OUTAGES,
-    MOST_POINTS,
     MOST_RECONNECTS,
     MOST_SLOW_CALLS,
     MOST_TOPICS,
     ConnectionHistory,
     SlowNote,
-    Totals,
 )
+from wsresilient.core.samples import MOST_POINTS, Totals
 
 WALL = 1_700_000_000.0  # the wall clock at monotonic 0
 

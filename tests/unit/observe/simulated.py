@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from wsresilient import Gap, Thresholds
-from wsresilient.core.history import ConnectionHistory, Totals
+from wsresilient.core.history import ConnectionHistory
+from wsresilient.core.samples import Totals
 from wsresilient.observe.diagnosis import Observation, diagnose
 from wsresilient.observe.foreign import ForeignConnection
 
