@@ -55,6 +55,8 @@ from .observe.webhook import WebhookNotifier
 from .runtime.budget import ConnectLimiter
 from .runtime.connection import ResilientWebSocket, connect
 from .runtime.dispatcher import Dispatcher
+from .runtime.pool import ConnectionPool
+from .runtime.pool_member import ConnectionMetrics
 from .runtime.ratelimit import RateLimiter
 from .runtime.rest import RestClient
 
@@ -70,6 +72,8 @@ __all__ = [
     "ConnectionConfig",
     "ConnectionFailedError",
     "ConnectionLostError",
+    "ConnectionMetrics",
+    "ConnectionPool",
     "ConnectionState",
     "Credentials",
     "Dashboard",

@@ -30,6 +30,7 @@ from ..errors import (
     SendTimeoutError,
     StaleConnectionError,
     TLSError,
+    VenueError,
     describe,
 )
 
@@ -157,6 +158,9 @@ def classify(error: Exception) -> Failure:
     if isinstance(error, (NameResolutionError, socket.gaierror)):
         # A name does not come back within a second; do not hammer the resolver.
         return Failure(FailureKind.NAME, text, error=error, slower=2.0)
+    if isinstance(error, VenueError):
+        # A listen key that could not be had: REST is busy, or down.
+        return Failure(FailureKind.HANDSHAKE, text, retry_after=error.retry_after, error=error)
     for kinds, kind, retryable in _BY_TYPE:
         if isinstance(error, kinds):
             return Failure(kind, text, retryable=retryable, error=error)

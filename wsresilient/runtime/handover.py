@@ -4,7 +4,7 @@ The new connection subscribes while the old one still delivers. What comes over 
 held; what comes over the old one is delivered and remembered. Once the old one has delivered a
 message that the new one holds too, the two overlap: nothing between them is missing. Then the
 old one delivers what it has queued, the new one what it holds without what was delivered, in
-order, and goes on alone. A :class:`Handover` waits for nothing: :meth:`Handover.step` is called
+order, and goes on alone. What the old one was ahead with is dropped when the new one brings it. A :class:`Handover` waits for nothing: :meth:`Handover.step` is called
 again and again.
 """
 
@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 from ..core.frames import Payload
 from .lanes import Batch
 
-__all__ = ["Carrier", "Handover", "Identify", "Phase"]
+__all__ = ["CATCH_UP", "Carrier", "Handover", "Identify", "Phase"]
 
 #: Gives the topic and the identity of a payload; (None, None) where it has none.
 Identify = Callable[[Payload], tuple[str | None, Hashable]]
@@ -29,6 +29,8 @@ OVERLAP = 0.5
 PROOF_TIMEOUT = 10.0
 #: Messages of each topic that are looked for on the other connection.
 PROOFS = 50
+#: Seconds after the switch in which quiet topics of the new connection are looked at.
+CATCH_UP = 10.0
 #: Messages that may be held; beyond it the switch is made at once.
 MOST_HELD = 100_000
 
@@ -48,6 +50,9 @@ class Carrier(Protocol):
 
     def remove_gate(self, gate: Gate) -> None:
         """Let them go through one function less."""
+
+    def replace_gate(self, gate: Gate, other: Gate) -> None:
+        """Let them go through another function in the place of one."""
 
     def after_queued(self, call: Callable[[], object]) -> None:
         """Make a call on the serving thread, behind all that is queued."""
@@ -101,6 +106,7 @@ class Handover:
         self._identify = identify
         self._begin_new = begin_new
         self.phase = Phase.OPENING
+        self._has_begun = False  # the new connection has been asked for the topics
         self._deadline = now + timeout
         self._confirmed_at: float | None = None
         # Written by the old connection's serving thread, read by the others: a set never shrinks.
@@ -109,6 +115,7 @@ class Handover:
         self.duplicates = 0  # written by the serving threads, each message by one
         # Written by the new connection's serving thread.
         self._held: list[_Held] = []
+        self._behind = set(self.topics)
         self._earliest: dict[str, list[Hashable]] = {}  # a few of each topic, for the proof
         new.add_gate(self._hold)
         old.add_gate(self._remember)
@@ -127,6 +134,7 @@ class Handover:
     def _begin(self) -> None:
         if self.phase is Phase.OPENING:
             self._begin_new()
+            self._has_begun = True
 
     # On the serving threads.
 
@@ -178,8 +186,24 @@ class Handover:
         if run:
             self._new.deliver_now(run, at)
         self._held.clear()
-        self._new.remove_gate(self._hold)
+        # The old one may have been ahead: what it delivered is still to come over the new one.
+        self._new.replace_gate(self._hold, self._catch_up)
         self.phase = Phase.DONE
+
+    def _catch_up(self, batch: Batch) -> list[Payload]:
+        """Drop what the old connection has delivered, until each topic brings something new."""
+        kept: list[Payload] = []
+        for payload in batch.messages:
+            topic, identity = self._identify(payload)
+            if topic in self._behind:
+                if (topic or "", identity) in self._delivered:
+                    self.duplicates += 1
+                    continue
+                self._behind.discard(topic or "")
+            kept.append(payload)
+        if not self._behind:
+            self.release_new()
+        return kept
 
     # On the thread that steps.
 
@@ -192,7 +216,7 @@ class Handover:
         return self.phase
 
     def _watch_opening(self, now: float) -> None:
-        if self._new.is_connected and self._new.has_confirmed(self.topics):
+        if self._has_begun and self._new.is_connected and self._new.has_confirmed(self.topics):
             self._confirmed_at = now
             self.phase = Phase.OVERLAPPING
         elif now >= self._deadline:
@@ -232,6 +256,10 @@ class Handover:
         self.phase = Phase.FAILED
         self.release_old()
         self._new.remove_gate(self._hold)
+
+    def release_new(self) -> None:
+        """Look no more at what the new connection brings: it has caught up."""
+        self._new.remove_gate(self._catch_up)
 
     def release_old(self) -> None:
         """Look no more at what the old connection brings: the server has ended its topics."""

@@ -1,0 +1,80 @@
+"""Who is in a pool: its members, those that are leaving, and the one lock over them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from ..core.placement import Load
+from .pool_member import PoolMember
+
+__all__ = ["PoolRoster"]
+
+
+class PoolRoster:
+    """The members of one pool, in the order in which they came.
+
+    :meth:`hold` is the pool's lock: it guards the members, what the pool and its keeper plan with
+    them, and nothing that waits happens while it is held.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._members: dict[str, PoolMember] = {}
+        self._leaving: list[PoolMember] = []
+        #: What members that are gone had counted.
+        self.messages_before = 0
+        self.reconnects_before = 0
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Hold the pool's lock."""
+        with self._lock:
+            yield
+
+    def members(self) -> list[PoolMember]:
+        """Give all that carry topics, or are to."""
+        with self._lock:
+            return list(self._members.values())
+
+    def everybody(self) -> list[PoolMember]:
+        """Give the members and those that are leaving."""
+        with self._lock:
+            return [*self._members.values(), *self._leaving]
+
+    def get(self, name: str) -> PoolMember | None:
+        """Find a member."""
+        with self._lock:
+            return self._members.get(name)
+
+    def add(self, member: PoolMember) -> None:
+        """Add a member; one of the same name gives way and leaves."""
+        with self._lock:
+            self._members[member.name] = member
+
+    def let_go(self, member: PoolMember) -> None:
+        """Let a member leave: it is asked to stop, and joined later."""
+        with self._lock:
+            if self._members.get(member.name) is member:
+                del self._members[member.name]
+            if member not in self._leaving:
+                self._leaving.append(member)
+
+    def forget_ended(self) -> None:
+        """Forget those that have left."""
+        with self._lock:
+            ended = [member for member in self._leaving if not member.ws.is_running]
+            for member in ended:
+                self._leaving.remove(member)
+                stats = member.ws.get_stats()
+                self.messages_before += stats["message_count"]
+                self.reconnects_before += stats["reconnect_count"]
+
+    def loads(self, plane: int, *, by_rate: bool = False) -> list[Load]:
+        """Say what the members of a plane carry."""
+        return [member.load(by_rate=by_rate) for member in self.members() if member.plane == plane]
+
+    def forget_threads(self) -> None:
+        """In a child after a fork: nobody holds the lock."""
+        self._lock = threading.RLock()
