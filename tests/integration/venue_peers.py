@@ -32,15 +32,16 @@ class VenuePeer:
         self._client = client
         self._is_data = is_data
 
-    def send(self, message: dict[str, Any]) -> None:
-        """Send a request."""
-        self._client.send(json.dumps(message))
+    def send(self, message: dict[str, Any] | str) -> None:
+        """Send a request; a str as it is."""
+        self._client.send(message if isinstance(message, str) else json.dumps(message))
 
     def receive(self) -> Any:
-        """Give the next message."""
-        return json.loads(self._client.recv(timeout=TIMEOUT))
+        """Give the next message; a bare word as it is."""
+        text = str(self._client.recv(timeout=TIMEOUT))
+        return text if text.isalpha() else json.loads(text)
 
-    def ask(self, message: dict[str, Any]) -> Any:
+    def ask(self, message: dict[str, Any] | str) -> Any:
         """Send a request, pass over data, and give the answer."""
         self.send(message)
         return self.answer()
@@ -56,7 +57,7 @@ class VenuePeer:
         messages = iter(self.receive, None)
         return list(itertools.islice(filter(self._is_data, messages), count))
 
-    def data_before(self, ping: dict[str, Any]) -> list[Any]:
+    def data_before(self, ping: dict[str, Any] | str) -> list[Any]:
         """Send a ping and give all data that comes before its answer: all that was sent so far."""
         self.send(ping)
         found = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
@@ -146,38 +147,49 @@ class Peer(asyncio.Protocol):
 
     # What the owner calls.
 
+    @property
+    def _may_write_frames(self) -> bool:
+        """Whether no close frame went either way.
+
+        The protocol knows before the owner: a request and the close frame behind it may come in
+        one piece.
+        """
+        return self.is_open and self._protocol.state is State.OPEN
+
     def queue(self, frame: bytes) -> None:
         """Add a whole frame to what :meth:`write_queued` will write."""
         self._pending.append(frame)
 
     def write_queued(self) -> None:
         """Write what was queued, at once, since the last call."""
-        if self.is_open:
+        if self._pending and self.is_open:
             self._transport.write(b"".join(self._pending))
+            self.meter.sent_at = time.monotonic()
         self._pending.clear()
 
     def send(self, payload: str | bytes) -> None:
         """Send one message, behind those that are queued."""
         self.write_queued()
-        if not self.is_open:
+        if not self._may_write_frames:
             return
         if isinstance(payload, str):
             self._protocol.send_text(payload.encode())
         else:
             self._protocol.send_binary(payload)
+        self.meter.sent_at = time.monotonic()
         self._flush()
 
     def ping(self, payload: bytes) -> None:
         """Send a ping, behind the messages that are queued."""
         self.write_queued()
-        if self.is_open:
+        if self._may_write_frames:
             self._protocol.send_ping(payload)
             self._flush()
 
     def close(self, code: int | None, reason: str) -> None:
         """Begin the closing handshake of an open connection."""
         self.write_queued()
-        if self.is_open:
+        if self._may_write_frames:
             self._protocol.send_close(code, reason)
             self._flush()
 

@@ -263,9 +263,13 @@ class ExchangeServer:
 
     # As time goes by.
 
+    @property
+    def _sweep_interval(self) -> float:
+        """How many seconds to wait before connections are looked at again."""
+        return min(self.enforcer.sweep_interval or 1.0, max(self.listen_keys.lifetime / 10, 0.01))
+
     def _sweep(self) -> None:
-        interval = self.enforcer.sweep_interval
-        self._sweeper = asyncio.get_running_loop().call_later(interval or 1.0, self._sweep)
+        self._sweeper = asyncio.get_running_loop().call_later(self._sweep_interval, self._sweep)
         now = time.monotonic()
         for peer in self.open_peers():
             if peer.session is None:
