@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import pytest
+
+from wsresilient import ConfigurationError, ConnectionConfig, SubscriptionLimitError
+from wsresilient.runtime.subscriber import Subscriber
+from wsresilient.venues import OKX, Binance, Limits, Venue
+
+
+def subscriber(
+    venue: Venue | None = None, *, channels: tuple[str, ...] = (), url_topics: tuple[str, ...] = ()
+) -> Subscriber:
+    return Subscriber(
+        venue or Binance(), ConnectionConfig(), channels=channels, url_topics=url_topics
+    )
+
+
+def test_topics_are_written_as_the_venue_does() -> None:
+    made = subscriber()
+    made.subscribe(["BTCUSDT@trade", ("kline_1m", "ETHUSDT"), "btcusdt@trade"])
+
+    assert made.wanted == {"btcusdt@trade", "ethusdt@kline_1m"}
+    assert made.stats()["subscribed_pairs"] == 2
+    assert made.stats()["subscription_limit"] == 1024
+
+
+def test_one_wrong_topic_changes_nothing() -> None:
+    made = subscriber()
+    with pytest.raises(ConfigurationError, match="trade"):
+        made.subscribe(["btcusdt@trade", "ethusdt@nothing"])
+
+    assert made.wanted == frozenset()
+
+
+def test_topics_of_different_routes_change_nothing_either() -> None:
+    made = subscriber(Binance("futures"))
+    made.subscribe(["btcusdt@aggTrade"])
+    with pytest.raises(ConfigurationError, match="one route"):
+        made.subscribe(["btcusdt@depth"])
+    with pytest.raises(ConfigurationError, match="one route"):
+        made.replace(["btcusdt@depth", "btcusdt@aggTrade"])
+
+    assert made.wanted == {"btcusdt@aggTrade"}
+
+
+def test_another_route_is_told_when_it_leads_elsewhere() -> None:
+    made = subscriber(Binance("futures"))
+
+    assert not made.subscribe(["btcusdt@aggTrade"])  # where a connection without topics goes too
+    assert made.group == "market"
+    assert made.replace(["btcusdt@depth"])
+    assert made.group == "public"
+    assert made.leads_elsewhere("market")
+    assert not made.leads_elsewhere("public")
+
+
+def test_handlers_go_with_their_topics() -> None:
+    seen: list[object] = []
+    made = subscriber()
+    made.subscribe(["btcusdt@trade", "ethusdt@trade"], seen.append)
+    made.subscribe(["btcusdt@trade"], seen.append)
+    made.subscribe(["btcusdt@trade"], print)
+    assert {topic: len(those) for topic, those in made.handlers.items()} == {
+        "btcusdt@trade": 2,
+        "ethusdt@trade": 1,
+    }
+    made.unsubscribe(["btcusdt@trade"])
+    assert made.handlers.keys() == {"ethusdt@trade"}
+    made.replace(["solusdt@trade"])
+
+    assert made.handlers == {}
+
+
+def test_what_does_not_fit_leaves_no_handler_behind() -> None:
+    made = subscriber(Binance(limits=Limits(topics_per_connection=1)))
+    with pytest.raises(SubscriptionLimitError):
+        made.subscribe(["btcusdt@trade", "ethusdt@trade"], print)
+
+    assert made.handlers == {}
+    assert made.wanted == frozenset()
+
+
+def test_topics_of_the_url_are_wanted_from_the_beginning() -> None:
+    made = subscriber(url_topics=("btcusdt@trade",))
+
+    assert made.wanted == {"btcusdt@trade"}
+    assert "btcusdt@trade" in made.index
+
+
+def test_a_pair_is_all_channels_of_a_symbol() -> None:
+    made = subscriber(OKX(), channels=("tickers", "trades"))
+
+    assert made.pair_topics("BTC-USDT") == ("tickers:BTC-USDT", "trades:BTC-USDT")
+    with pytest.raises(ConfigurationError, match="channels"):
+        subscriber().pair_topics("BTCUSDT")
+    for wrong in ("", None, 5):
+        with pytest.raises(ConfigurationError, match="symbol is"):
+            made.pair_topics(wrong)  # type: ignore[arg-type]
+
+
+def test_after_a_fork_nothing_is_confirmed() -> None:
+    made = subscriber()
+    made.subscribe(["btcusdt@trade"])
+    with made.registry() as registry:
+        registry.opened()
+    made.forget_after_fork()
+
+    assert made.wanted == {"btcusdt@trade"}
+    assert made.confirmed == frozenset()
+    assert "wanted=1" in repr(made)
