@@ -73,8 +73,8 @@ class SimulatedMonitor(Monitor):
 
     def _rate(self, number: int, at: float) -> float:
         base = self._rates[number]
-        wave = 1 + 0.35 * math.sin(at / 540 + number) + 0.18 * math.sin(at / 61 + 3 * number)
-        return max(0.0, base * wave * (1 + 0.1 * math.sin(at * 1.7 + number)))
+        wave = 1 + 0.35 * math.sin(at / 540 + number) + 0.12 * math.sin(at / 170 + 3 * number)
+        return max(0.0, base * wave)
 
     def _rtt(self, number: int, at: float) -> float:
         return self._rtts[number] * (1 + 0.3 * math.sin(at / 300 + number) ** 2)
@@ -126,7 +126,7 @@ class SimulatedMonitor(Monitor):
         minutes = [at for at in minutes if at >= since]
         with self._lock:
             events = {
-                self.names[n]: [event for event in found if event["at"] >= since]
+                self.names[n]: [one for one in found if one["at"] + (one["lasted"] or now) >= since]
                 for n, found in enumerate(self._events)
             }
         return {

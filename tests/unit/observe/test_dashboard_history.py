@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wsresilient.observe.dashboard.history import MAX_ENTRIES, Window, recent, thin, window_of
+from wsresilient.observe.dashboard.history import MAX_ENTRIES, Window, bounded, thin, window_of
 from wsresilient.observe.dashboard.request import RefusedRequestError
 
 NOW = 100_000.0
@@ -47,40 +47,22 @@ def test_bad_parameters_are_refused_by_name(name: str, value: str) -> None:
     assert caught.value.status == 400
 
 
-def test_only_what_is_newer_is_told() -> None:
-    told = recent(
-        history(
-            events=[{"at": 10.0}, {"at": 20.0}],
-            errors=[{"at": 9.0}, {"at": 21.0}],
-            rates=[[5.0, 1.0], [15.0, 2.0]],
-            rtt=[[15.0, 0.1]],
-            gaps=[{"started_at": 4.0, "ended_at": 12.0}, {"started_at": 4.0, "ended_at": 8.0}],
-        ),
-        Window(since=11.0),
-    )
+def test_the_shape_stays() -> None:
+    whole = history(events=[{"at": 10.0}], rates=[[5.0, 1.0]], rtt=[], gaps=[{"at": 4.0}])
 
-    assert told["at"] == NOW
-    assert told["connections"] == {
-        "one": {
-            "events": [{"at": 20.0}],
-            "errors": [{"at": 21.0}],
-            "rates": [[15.0, 2.0]],
-            "rtt": [[15.0, 0.1]],
-            "gaps": [{"started_at": 4.0, "ended_at": 12.0}],
-        },
-        "two": {"events": []},
-    }
+    assert bounded(whole, Window(since=0.0)) == whole
 
 
-def test_one_connection_may_be_asked_for() -> None:
-    assert set(recent(history(), Window(0.0, connection="two"))["connections"]) == {"two"}
-    assert recent(history(), Window(0.0, connection="three"))["connections"] == {}
+def test_series_are_thinned() -> None:
+    told = bounded(history(rates=[[99_990.0 + n, 1.0] for n in range(10)]), Window(99_990.0, 5))
+
+    assert len(told["connections"]["one"]["rates"]) == 5
 
 
 def test_the_newest_of_many_entries_are_told() -> None:
     events = [{"at": float(at)} for at in range(1, MAX_ENTRIES + 100)]
 
-    told = recent(history(events=events), Window(0.0))["connections"]["one"]["events"]
+    told = bounded(history(events=events), Window(0.0))["connections"]["one"]["events"]
 
     assert told == events[-MAX_ENTRIES:]
 

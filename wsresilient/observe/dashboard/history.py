@@ -12,7 +12,7 @@ from typing import Any
 
 from .request import RefusedRequestError
 
-__all__ = ["Window", "recent", "thin", "window_of"]
+__all__ = ["Window", "bounded", "thin", "window_of"]
 
 MINUTE = 60.0
 DAY_MINUTES = 1440
@@ -20,15 +20,12 @@ MAX_POINTS = 1440
 #: Of each kind and connection.
 MAX_ENTRIES = 200
 
-#: Of a gap, its end or else its beginning tells when it was.
-_TIMES = ("at", "ended_at", "started_at")
-
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """What is asked for.
 
-    :ivar since: only what is newer, on the wall clock.
+    :ivar since: on the wall clock; not what was over before.
     :ivar points: at most so many of each series.
     :ivar connection: the name of the only one, or None for all.
     """
@@ -67,34 +64,29 @@ def _number(
     return number
 
 
-def recent(history: Mapping[str, Any], window: Window) -> dict[str, Any]:
-    """Cut the monitor's history to a window.
+def bounded(history: Mapping[str, Any], window: Window) -> dict[str, Any]:
+    """Leave as much of a history as a page can show.
 
-    :param history: as :meth:`~wsresilient.observe.monitor.Monitor.get_history` returns it.
+    :param history: as :meth:`~wsresilient.observe.monitor.Monitor.get_history` returns it, of
+        the window.
     :returns: the same shape.
     """
     return {
         "at": history["at"],
         "connections": {
             name: {
-                kind: _cut(entries, kind, window, until=history["at"])
+                kind: _bounded_kind(entries, kind, window, until=history["at"])
                 for kind, entries in kinds.items()
             }
             for name, kinds in history["connections"].items()
-            if window.connection in (None, name)
         },
     }
 
 
-def _cut(entries: Sequence[Any], kind: str, window: Window, *, until: float) -> list[Any]:
+def _bounded_kind(entries: Sequence[Any], kind: str, window: Window, *, until: float) -> list[Any]:
     if kind in ("rates", "rtt"):
-        newer = [point for point in entries if point[0] > window.since]
-        return thin(newer, window.points, since=window.since, until=until)
-    return [entry for entry in entries if _time_of(entry) > window.since][-MAX_ENTRIES:]
-
-
-def _time_of(entry: Mapping[str, Any]) -> float:
-    return next((float(entry[key]) for key in _TIMES if entry.get(key) is not None), 0.0)
+        return thin(entries, window.points, since=window.since, until=until)
+    return list(entries[-MAX_ENTRIES:])
 
 
 def thin(

@@ -15,7 +15,7 @@ from ...core.state import ConnectionState
 from ...runtime.clock import monotonic, wall_clock
 from ..monitor import Monitor
 from .access import Access
-from .history import recent, window_of
+from .history import bounded, window_of
 from .request import RefusedRequestError, Request
 from .response import HTML, JSON, TEXT, Response, refusal
 
@@ -94,8 +94,9 @@ class Pages:
 
     def _history(self, request: Request) -> Response:
         window = window_of(request.query, wall_clock())
-        history = recent(self._monitor.get_history(window.connection, since=window.since), window)
-        return _json(history | {"issues": self._monitor.diagnose_connection_issues()})
+        history = self._monitor.get_history(window.connection, since=window.since)
+        issues = self._monitor.diagnose_connection_issues()
+        return _json(bounded(history, window) | {"issues": issues})
 
     def _health(self, _request: Request) -> Response:
         summary = self._monitor.get_summary()

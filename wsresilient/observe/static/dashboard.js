@@ -12,7 +12,6 @@ import { Table } from "./table.js";
 
 const SPANS = 90; // of the past in a plot; a minute is the shortest that the history knows
 const LIVE_POINTS = 450;
-const PAST_EVERY = 60_000;
 const TRENDS_EVERY = 5000;
 
 const overview = new Overview();
@@ -28,23 +27,20 @@ const range = choice("range", () => {
 });
 let past = { minutes: 0, points: [], due: 0 };
 let trendsDue = 0;
+let now = Date.now() / 1000; // by the process's clock, at its latest answer
 let known = "";
 
-const askForNews = watch({
-  summary: showSummary,
-  news: showNews,
-  lost: showLost,
-  newsSince: (known) => ends.newsSince(known),
-});
+const askForNews = watch({ summary: showSummary, news: showNews, lost: showLost });
 
 function showSummary(summary, at) {
+  now = at;
   setAttribute(document.body, "data-feed", "live");
   setText(byId("feed"), "live");
   const point = pointOf(summary, at);
   live.add(point);
   overview.show(summary, point);
   table.update(summary.connections);
-  drawPlots(at);
+  drawPlots();
   if (Date.now() >= trendsDue) {
     trendsDue = Date.now() + TRENDS_EVERY;
     table.drawTrends(at);
@@ -66,7 +62,7 @@ function showNews(history) {
   ends.add(history);
   table.addHistory(history);
   issues.show(history.issues);
-  drawPlots(Date.now() / 1000);
+  drawPlots();
 }
 
 function showLost(error, heardAt) {
@@ -74,7 +70,7 @@ function showLost(error, heardAt) {
   setText(byId("feed"), `no answer since ${moment(heardAt)}: ${error.message}; trying again`);
 }
 
-function drawPlots(now) {
+function drawPlots() {
   const from = now - Number(range()) * 60;
   plots.showLines(live.after(past.points, from, (now - from) / LIVE_POINTS), from, now);
   plots.showEnds(ends.since(from), from, now);
@@ -85,7 +81,7 @@ function drawPlots(now) {
 async function refreshPast() {
   const minutes = Number(range());
   if (past.minutes === minutes && Date.now() < past.due) return;
-  past = { ...past, minutes, due: Date.now() + PAST_EVERY };
+  past = { ...past, minutes, due: Date.now() + Math.max(60_000, (minutes * 60_000) / SPANS) };
   let history;
   try {
     history = await askHistory(Math.max(60, minutes), SPANS);
@@ -98,5 +94,5 @@ async function refreshPast() {
   table.addHistory(history);
   past.points = addUp(history, Math.max(60, minutes), Math.min(SPANS, Math.max(60, minutes)));
   trendsDue = 0;
-  drawPlots(Date.now() / 1000);
+  drawPlots();
 }

@@ -5,7 +5,6 @@ import { byId, element } from "./dom.js";
 import { moment } from "./format.js";
 
 const REMEMBERED = 5000, LISTED = 100;
-const AWAITED = 600; // seconds for which the end of an outage is looked for
 
 /** All ends that are known of all connections. */
 export class Ends {
@@ -23,12 +22,6 @@ export class Ends {
       const newest = [...this.#events].sort((a, b) => b[1].at - a[1].at).slice(0, REMEMBERED);
       this.#events = new Map(newest);
     }
-  }
-
-  /** Since when news are needed, if all is known until `known`: outages that are not over change. */
-  newsSince(known) {
-    const open = this.since(known - AWAITED).filter((event) => event.lasted === null);
-    return Math.min(known, ...open.map((event) => event.at));
   }
 
   since(from) {

@@ -17,15 +17,17 @@ export function askHistory(minutes, points) {
 }
 
 /**
- * Ask for ever. What comes is given to `told.summary(summary)`, about every second, and to
+ * Ask for ever. What comes is given to `told.summary(summary, at)`, about every second, and to
  * `told.news(history)`, what is new in the history, every few seconds; `told.lost(error,
- * heardAt)` is called instead while there is no answer. Times are seconds of the wall clock.
+ * heardAt)` is called instead while there is no answer. Times are seconds of the process's wall
+ * clock, which need not be the browser's.
  *
  * Returns a function that has the history asked for in the next turn.
  */
 export function watch(told) {
-  let newest = Date.now() / 1000;
-  let heardAt = newest;
+  let skew = 0; // what the process's clock is ahead
+  let newest = null; // up to when the history is known
+  let heardAt = Date.now() / 1000;
   let historyDue = 0;
   let endPause = () => {};
 
@@ -33,7 +35,7 @@ export function watch(told) {
     const summary = await ask("summary");
     if (Date.now() < historyDue) return [summary, null];
     historyDue = Date.now() + HISTORY_EVERY;
-    return [summary, await ask(`history?since=${told.newsSince(newest - 1)}`)];
+    return [summary, await ask(newest === null ? "history?minutes=1" : `history?since=${newest - 1}`)];
   }
 
   async function turn() {
@@ -44,12 +46,13 @@ export function watch(told) {
       told.lost(error, heardAt);
       return;
     }
-    heardAt = Date.now() / 1000;
-    told.summary(summary, heardAt);
     if (history !== null) {
       newest = history.at;
-      told.news(history);
+      skew = history.at - Date.now() / 1000;
     }
+    heardAt = Date.now() / 1000 + skew;
+    told.summary(summary, heardAt);
+    if (history !== null) told.news(history);
   }
 
   async function loop() {
