@@ -104,14 +104,14 @@ def quality_score(
     """
     if not healthy:
         return 0
-    score = 100.0
-    score -= min(40.0, 4.0 * reconnects_per_hour)
+    score = 100.0 - min(40.0, 4.0 * reconnects_per_hour)
     if last_message_age is not None and last_message_age > QUIET:
         score -= min(20.0, 20.0 * (last_message_age - QUIET) / (4 * QUIET))
     if ping_rtt is not None and ping_rtt > 0.2:
         score -= min(20.0, 20.0 * (ping_rtt - 0.2) / 1.8)
-    share = (errors + dropped) / max(1, messages + dropped)
-    score -= min(30.0, 30.0 * share / 0.05)
+    if errors or dropped:
+        share = (errors + dropped) / max(1, messages + dropped)
+        score -= min(30.0, 30.0 * share / 0.05)
     return max(1, round(score))
 
 

@@ -55,6 +55,9 @@ class RateWindow:
     def __init__(self, span: float = 60.0) -> None:
         self._span = span
         self._samples: deque[tuple[float, int]] = deque()
+        # The ends of it: whoever looks at hundreds of connections need not touch the deque.
+        self._oldest: tuple[float, int] | None = None
+        self._sampled_at = 0.0
 
     def sample(self, now: float, count: int) -> None:
         """Note the counter; about once a second is enough."""
@@ -62,16 +65,18 @@ class RateWindow:
         samples.append((now, count))
         while len(samples) > 2 and samples[1][0] <= now - self._span:
             samples.popleft()
+        self._sampled_at = now
+        self._oldest = samples[0]
 
     def per_minute(self, now: float, count: int) -> float:
         """Messages a minute over the window, or since the first sample if that is shorter."""
-        try:
-            then, before = self._samples[0]
-        except IndexError:
+        oldest = self._oldest
+        if oldest is None:
             return 0.0
+        then, before = oldest
         elapsed = now - then
         # Nobody samples a connection that has ended.
-        if elapsed <= 0.0 or now - self._samples[-1][0] > self._span:
+        if elapsed <= 0.0 or now - self._sampled_at > self._span:
             return 0.0
         # A stream that began a moment ago is not extrapolated from a fraction of a second.
         return (count - before) * 60.0 / max(elapsed, 1.0)
