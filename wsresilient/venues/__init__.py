@@ -8,11 +8,13 @@ from .binance import Binance
 from .bybit import Bybit
 from .custom import Custom
 from .mexc import MEXC
+from .names import VENUE_NAMES, venue_by_name
 from .okx import OKX
 
 __all__ = [
     "MEXC",
     "OKX",
+    "VENUE_NAMES",
     "Binance",
     "Bybit",
     "Credentials",
@@ -23,4 +25,5 @@ __all__ = [
     "Rate",
     "SequenceNumbers",
     "Venue",
+    "venue_by_name",
 ]

@@ -9,7 +9,7 @@ import pytest
 
 from wsresilient.errors import ConfigurationError
 from wsresilient.testing import FakeExchange, FaultProxy
-from wsresilient.testing.formats import VENUES, format_of
+from wsresilient.testing.formats import format_of
 from wsresilient.testing.formats.base import ExchangeFormat
 from wsresilient.testing.formats.binance import BinanceFormat
 from wsresilient.testing.formats.okx import OKXFormat
@@ -17,13 +17,13 @@ from wsresilient.testing.limits import Rate, VenueLimits
 from wsresilient.testing.listener import HeldPort, join_address
 from wsresilient.testing.peer import text_frame
 from wsresilient.testing.records import ReceivedRequest, ScriptedResponse
-from wsresilient.venues import MEXC, OKX, Binance, Bybit, Venue
+from wsresilient.venues import MEXC, OKX, VENUE_NAMES, Binance, Bybit, Venue, venue_by_name
 
 
 @pytest.mark.parametrize(
     ("act", "message"),
     [
-        (lambda e: FakeExchange("nyse"), "venue must be one of 'binance', .*, not 'nyse'"),
+        (lambda e: FakeExchange("nyse"), "unknown venue 'nyse'. Known: binance, "),
         (lambda e: FakeExchange(Venue(url="ws://h")), "does not speak like Venue.*Binance()"),
         (lambda e: FakeExchange(max_topic=1), "unknown limit 'max_topic'; did you mean 'max_topi"),
         (lambda e: FakeExchange(idle_limit=0), "idle_limit is 0; allowed: above 0, or None"),
@@ -166,7 +166,7 @@ def test_venues(venue: str | Venue | ExchangeFormat, path: str) -> None:
     assert exchange.echo_url == "ws://127.0.0.1:1234/echo"
 
 
-@pytest.mark.parametrize("name", list(VENUES))
+@pytest.mark.parametrize("name", VENUE_NAMES)
 def test_the_library_s_venue_is_pointed_at_the_exchange(name: str) -> None:
     exchange = FakeExchange(name, port=1234, rest_port=4321)
 
@@ -174,7 +174,7 @@ def test_the_library_s_venue_is_pointed_at_the_exchange(name: str) -> None:
 
     assert venue.urls() == (exchange.url,)
     assert venue.rest_url == exchange.rest_url == "http://127.0.0.1:4321"
-    assert repr(venue) == repr(VENUES[name]())
+    assert repr(venue) == repr(venue_by_name(name))
 
 
 def test_limits_are_those_of_the_venue_unless_given() -> None:

@@ -6,7 +6,6 @@ What a format is stands in ``base.py``, each venue in a module of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from wsresilient.errors import ConfigurationError
@@ -16,27 +15,9 @@ from wsresilient.testing.formats.binance_futures import BinanceFuturesFormat
 from wsresilient.testing.formats.bybit import BybitFormat
 from wsresilient.testing.formats.mexc import MEXCFormat
 from wsresilient.testing.formats.okx import OKXFormat
-from wsresilient.venues import MEXC, OKX, Binance, Bybit, Venue
+from wsresilient.venues import MEXC, OKX, VENUE_NAMES, Binance, Bybit, Venue, venue_by_name
 
-__all__ = ["VENUES", "format_of", "venue_of"]
-
-#: What a name stands for.
-VENUES: dict[str, Callable[[], Venue]] = {
-    "binance": Binance,
-    "binance-spot": Binance,
-    "binance-futures": partial(Binance, "futures"),
-    "okx": OKX,
-    "okx-public": OKX,
-    "okx-private": partial(OKX, "private"),
-    "okx-business": partial(OKX, "business"),
-    "bybit": Bybit,
-    "bybit-linear": Bybit,
-    "bybit-spot": partial(Bybit, "spot"),
-    "bybit-inverse": partial(Bybit, "inverse"),
-    "bybit-option": partial(Bybit, "option"),
-    "bybit-private": partial(Bybit, private=True),
-    "mexc": MEXC,
-}
+__all__ = ["format_of", "venue_of"]
 
 
 def _binance(venue: Any) -> ExchangeFormat:
@@ -60,14 +41,7 @@ def venue_of(venue: str | Venue | ExchangeFormat) -> Venue | None:
     """
     if isinstance(venue, Venue):
         return venue
-    if not isinstance(venue, str):
-        return None
-    try:
-        make = VENUES[venue.lower()]
-    except KeyError:
-        known = ", ".join(repr(name) for name in VENUES)
-        raise ConfigurationError(f"venue must be one of {known}, not {venue!r}") from None
-    return make()
+    return venue_by_name(venue) if isinstance(venue, str) else None
 
 
 def format_of(venue: str | Venue | ExchangeFormat) -> ExchangeFormat:
@@ -83,7 +57,7 @@ def format_of(venue: str | Venue | ExchangeFormat) -> ExchangeFormat:
     for kind, make in _FORMATS:
         if isinstance(known, kind):
             return make(known)
-    names = ", ".join(map(repr, VENUES))
+    names = ", ".join(map(repr, VENUE_NAMES))
     raise ConfigurationError(
         f"the fake exchange does not speak like {venue!r:.80}; allowed: a name ({names}),"
         " Binance(), OKX(), Bybit(), MEXC(), or an ExchangeFormat"
