@@ -7,6 +7,7 @@ venue, what has to be asked for the registry.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Hashable
 from typing import Any, Protocol
@@ -36,6 +37,7 @@ from ..errors import (
     PingTimeoutError,
     SubscriptionError,
     VenueError,
+    as_exception,
     describe,
 )
 from .clock import monotonic, wall_clock
@@ -193,7 +195,7 @@ class VenueSession:
         try:
             message = self._venue.decode(payload)
             incoming = self._venue.read(message)
-        except Exception:  # whoever serves the message finds it again, and tells it
+        except BaseException:  # whoever serves the message finds it again, and tells it
             log.debug("%s: a message could not be read", self._name)
             return False
         if isinstance(incoming, Data):
@@ -238,22 +240,21 @@ class VenueSession:
                 LoginRefused(code=answer.code, text=answer.text, final=not answer.temporary)
             )
             return True
+        text = shorten(self._redact(answer.text)) or "an error without a text"
         with self._subscriber.registry() as registry:
-            errors = registry.refused(answer, monotonic())
+            errors = registry.refused(dataclasses.replace(answer, text=text), monotonic())
             self._awaiting_data = registry.is_awaiting_data
         if errors is None:
             if self._is_answer(answer.request_id):
                 return True
-            text = shorten(self._redact(answer.text)) or "an error without a text"
             self._hooks.report(VenueError(f"{self._venue!r} says: {text}", code=answer.code))
         self._report(errors or [])
         return True
 
     def _report(self, errors: list[SubscriptionError]) -> None:
         for error in errors:
-            shown = SubscriptionError(self._redact(str(error)), topic=error.topic, code=error.code)
-            log.warning("%s: %s", self._name, shown)
-            self._hooks.report(shown)
+            log.warning("%s: %s", self._name, error)
+            self._hooks.report(error)
 
     def _login_refused(self, refusal: LoginRefused) -> None:
         if self._attempt is None:
@@ -285,7 +286,7 @@ class VenueSession:
         for payload in messages:
             try:
                 incoming = self._venue.read(self._venue.decode(payload))
-            except Exception:  # see _is_control
+            except BaseException:  # see _is_control
                 continue
             if isinstance(incoming, Data):
                 seen.add(index.resolve(incoming))
@@ -312,6 +313,10 @@ class VenueSession:
             return min(pause, self._request_topics(attempt, now))
         except NotConnectedError as error:
             self._end(error)
+            return math.inf
+        except BaseException as error:  # a heartbeat of the user's may raise anything
+            log.exception("%s: the venue raised; the connection is made anew", self._name)
+            self._end(as_exception(error, "the venue"))
             return math.inf
 
     def _watch_login(self, now: float) -> float:
@@ -398,7 +403,7 @@ class VenueSession:
         build = self._venue.subscribe if request.subscribing else self._venue.unsubscribe
         try:
             payload = build(request.topics, request.request_id)
-        except Exception as error:  # a venue of the user's may raise anything
+        except BaseException as error:  # a venue of the user's may raise anything
             self._give_up_request(request, error)
             return True
         gone = attempt.sender.try_send_text(payload.encode())
@@ -409,7 +414,7 @@ class VenueSession:
                 registry.unsent(request)
         return gone
 
-    def _give_up_request(self, request: Request, error: Exception) -> None:
+    def _give_up_request(self, request: Request, error: BaseException) -> None:
         text = f"the venue could not make the request: {describe(error)}"
         with self._subscriber.registry() as registry:
             errors = registry.refused(
