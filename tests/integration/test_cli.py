@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+import requests
 
 from wsresilient.testing import FakeExchange, FaultProxy, wait_until
 
@@ -275,6 +276,18 @@ def test_demo_survives_one_of_each() -> None:
     assert text.rstrip().endswith("4 faults, 4 survived, and no code of yours was needed. "
                                   "The stream is alive.")  # fmt: skip
     assert "\x1b" not in text
+
+
+@needs_signals
+def test_demo_shows_its_page() -> None:
+    with Command("demo", "--plain", "--dashboard", "0", start=HEARS_CTRL_C) as command:
+        wait_until(lambda: any(" connected, " in line for line in command.out), PATIENCE)
+        url = command.out[0].removeprefix("dashboard: ").strip()
+        summary = requests.get(f"{url}summary", timeout=PATIENCE).json()
+        command.interrupt()
+        code = command.wait()
+    assert (code, command.errors) == (0, ""), "".join(command.out)
+    assert list(summary["connections"]) == ["market"]
 
 
 @needs_signals

@@ -85,8 +85,8 @@ examples:
   wsresilient status 127.0.0.1:8765 --watch 5
   wsresilient status 127.0.0.1:8765 --json | jq .connections
 
-exit code, as monitoring plug-ins have it: 0 ok, 1 warning, 2 critical, 3 when it
-cannot be told (no answer, another answer, a wrong token, a bad argument's value).
+exit code, as monitoring plug-ins have it: 0 ok, 1 warning, 2 critical, 3 when
+it cannot be told (no answer, another answer, a wrong token, a bad value).
 """
 
 

@@ -59,7 +59,7 @@ def test_a_malformed_header_is_not_repeated(capsys: pytest.CaptureFixture[str]) 
     assert "hunter2" not in said
 
 
-@pytest.mark.parametrize("command", [[], ["demo"], ["listen"]])
+@pytest.mark.parametrize("command", [[], ["demo"], ["listen"], ["status"]])
 def test_help_explains_with_examples_in_80_columns(
     command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
