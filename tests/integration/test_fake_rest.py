@@ -16,7 +16,7 @@ import requests
 import trustme
 import urllib3
 
-from wsresilient.testing import FakeExchange, FaultProxy, wait_until
+from wsresilient.testing import FakeExchange
 
 from .venue_peers import TIMEOUT, get_json, opened
 
@@ -256,17 +256,3 @@ def test_stop_ends_connections_that_are_kept(exchange: FakeExchange) -> None:
         assert client.sock is not None
         with contextlib.suppress(ConnectionResetError):
             assert client.sock.recv(1) == b""
-
-
-# The fixtures of pytest.
-
-
-def test_fixtures(fake_exchange: Any, fault_proxy: Any) -> None:
-    one, two = fake_exchange(), fake_exchange("okx", idle_limit=0.5)
-    proxy = fault_proxy(one.host, one.port, latency=0.001)
-
-    assert (one.limits.max_topics, two.limits.idle_limit) == (1024, 0.5)
-    assert isinstance(proxy, FaultProxy)
-    with opened(proxy.through(one.url_for("btcusdt@trade")), lambda m: "stream" in m) as client:
-        assert client.data(1)
-    wait_until(lambda: one.connection_count == 0)

@@ -22,6 +22,8 @@ _OLD_TRADE_AGE = 100  # milliseconds from one of those to the next
 _TRADES_KEPT = 5000
 _KLINES_KEPT = 1500
 _FUNDING_INTERVAL = 8 * 3_600_000
+_WEEK = 7 * 86_400
+_FIRST_MONDAY = 4 * 86_400_000  # the epoch began on a Thursday
 
 
 class Instrument:
@@ -188,8 +190,7 @@ class Instrument:
 
     def kline(self, interval: int, at: int) -> Kline:
         """Let a candle change, or, when its time is over, close."""
-        length = interval * 1000
-        opened_at = at - at % length
+        opened_at = _opening(interval, at)
         before = self._klines.get(interval)
         if before is not None and before.opened_at != opened_at and not before.is_closed:
             closed = before._replace(is_closed=True, at=at)
@@ -231,13 +232,14 @@ class Instrument:
         :param end: the last may open then or before; without start, the latest are given.
         """
         length = interval * 1000
-        last = min(at, at if end is None else end) // length
+        last = _opening(interval, at if end is None else min(at, end))
         if start is None:
-            numbers = range(max(0, last - limit + 1), last + 1)
+            first = last - (limit - 1) * length
         else:
-            first = -(-start // length)
-            numbers = range(first, min(last + 1, first + limit))
-        return [self._kline_at(interval, number * length, at) for number in numbers]
+            first = _opening(interval, start + length - 1)
+            last = min(last, first + (limit - 1) * length)
+        times = range(first, last + 1, length)
+        return [self._kline_at(interval, each, at) for each in times if each >= 0]
 
     def _kline_at(self, interval: int, opened_at: int, at: int) -> Kline:
         current = self._klines.get(interval)
@@ -298,3 +300,10 @@ class Instrument:
         price = self._first_price * (1 + (chance - 0.5) * 0.001)
         at = (self._since or 0) - (_FIRST_TRADE - trade_id) * _OLD_TRADE_AGE
         return Trade(self.symbol, trade_id, price, 0.001 + chance * 0.5, chance < 0.5, at)
+
+
+def _opening(interval: int, at: int) -> int:
+    """Tell when the candle of a moment opens: in UTC, a week on Monday, a month every 30 days."""
+    length = interval * 1000
+    since = _FIRST_MONDAY if interval % _WEEK == 0 else 0
+    return at - (at - since) % length

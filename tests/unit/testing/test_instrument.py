@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from datetime import datetime, time, timezone
 
 import pytest
 
@@ -90,6 +91,18 @@ def test_a_start_between_two_candles_begins_with_the_next() -> None:
     told = klines(instrument(), AT, start=AT - 2 * MINUTE + 1)
 
     assert [each.opened_at for each in told] == [AT - MINUTE, AT]
+
+
+def test_weeks_begin_on_monday_and_days_at_midnight() -> None:
+    week, day = 7 * 86_400, 86_400
+
+    weekly = instrument().klines(week, AT, start=None, end=None, limit=2)
+    daily = instrument().klines(day, AT, start=None, end=None, limit=2)
+
+    opened = [datetime.fromtimestamp(k.opened_at / 1000, timezone.utc) for k in weekly + daily]
+    assert [each.isoweekday() for each in opened[:2]] == [1, 1]
+    assert {each.time() for each in opened} == {time()}
+    assert instrument().kline(week, AT).opened_at == weekly[-1].opened_at
 
 
 def test_old_closed_candles_are_forgotten_and_made_up() -> None:
