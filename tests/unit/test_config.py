@@ -45,6 +45,9 @@ DEFAULTS = {
     "stats_interval": 300.0,
     "min_uptime": 5.0,
     "slow_handler_after": 1.0,
+    "ack_timeout": 10.0,
+    "ack_retries": 2,
+    "first_data_timeout": 60.0,
 }
 CHOICES = {
     "rotation": ("break_before_make", "make_before_break"),
@@ -52,7 +55,13 @@ CHOICES = {
     "dispatch": ("thread", "inline"),
     "overflow": ("block", "drop_oldest", "drop_newest", "keep_latest"),
 }
-WHOLE_NUMBERS = {"max_size": 1, "queue_size": 1, "queue_bytes": 1, "send_queue_size": 0}
+WHOLE_NUMBERS = {
+    "max_size": 1,
+    "queue_size": 1,
+    "queue_bytes": 1,
+    "send_queue_size": 0,
+    "ack_retries": 0,
+}
 POSITIVE = (
     "ping_timeout",
     "open_timeout",
@@ -62,9 +71,11 @@ POSITIVE = (
     "check_interval",
     "send_rate",
     "slow_handler_after",
+    "ack_timeout",
+    "first_data_timeout",
 )
 ZERO_OR_MORE = ("ping_interval", "close_timeout", "stats_interval", "min_uptime")
-OPTIONAL = ("stale_after", "max_age", "send_rate")
+OPTIONAL = ("stale_after", "max_age", "send_rate", "first_data_timeout")
 
 NO_NUMBERS: list[Any] = ["1", b"1", [1.0], True, False, 1j, math.nan, math.inf, -math.inf, 10**400]
 
