@@ -239,3 +239,7 @@ def test_limits_may_change_at_any_time(exchange: FakeExchange) -> None:
         assert close_code(client) == 1001
 
     assert violated(exchange) == [Limit.TOPICS, Limit.AGE]
+    exchange.stop()
+    exchange.change_limits(max_age=None, idle_limit=NEVER)
+    with exchange.start(), connect(exchange) as client:
+        assert client.ask(subscribe(TRADE))["result"] is None

@@ -117,7 +117,7 @@ class ExchangeServer:
     def set_limits(self, limits: VenueLimits) -> None:
         """Enforce these from now on."""
         self.enforcer.limits = limits
-        if self._sweeper is not None:
+        if self._is_running and self._sweeper is not None:
             self._sweeper.cancel()
             self._sweep()
 
