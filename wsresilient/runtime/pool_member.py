@@ -65,6 +65,7 @@ class PoolMember:
         self.unhealthy_since: float | None = None
         self.restarted_at: float | None = None
         self._subscriber = ws.subscriber
+        self._subscriber.shown_limit = None  # a pool fills its connections on purpose
         self._gates: tuple[Gate, ...] = ()
 
     def __repr__(self) -> str:

@@ -44,6 +44,8 @@ class Subscriber:
     ) -> None:
         self.venue = venue
         self.channels = tuple(channels)
+        #: Topics that there may be, for the diagnosis; None where somebody else sees to that.
+        self.shown_limit = venue.limits.topics_per_connection
         self.url_topics = tuple(url_topics)
         self._lock = threading.RLock()  # guards _registry, and the writing of the fields below
         self._registry = SubscriptionRegistry(
@@ -95,7 +97,7 @@ class Subscriber:
                 "subscribed_pairs": len(registry.wanted),
                 "confirmed_subscriptions": len(registry.confirmed),
                 "failed_subscriptions": len(registry.failed),
-                "subscription_limit": self.venue.limits.topics_per_connection,
+                "subscription_limit": self.shown_limit,
             }
 
     # What is asked for, from any thread.
