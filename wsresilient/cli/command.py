@@ -11,18 +11,15 @@ import importlib.metadata
 import sys
 from collections.abc import Callable, Sequence
 
-from ..config import ConnectionConfig
-from ..core.backoff import ReconnectPolicy
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, SubscriptionLimitError
+from .listen_parser import add_listen
 from .output import silence_standard_output
+from .parsing import add_command
 
 __all__ = ["build_parser", "main"]
 
 EXIT_BAD_ARGUMENT = 2
 EXIT_INTERRUPTED = 130
-
-_CONFIG = ConnectionConfig()
-_POLICY = ReconnectPolicy()
 
 _DESCRIPTION = "Keep WebSocket connections alive, from a shell."
 
@@ -31,6 +28,7 @@ examples:
   wsresilient demo --dashboard
   wsresilient status http://127.0.0.1:8765
   wsresilient listen wss://ws.example.com/stream --send '{"op": "hello"}'
+  wsresilient listen --venue okx --channel tickers --symbols BTC-USDT,ETH-USDT
 
 "wsresilient COMMAND --help" explains each command.
 """
@@ -52,26 +50,6 @@ examples:
 exit code: 0 when messages were flowing at the end, 1 when not, 2 for a bad
 argument or a missing library.
 Ctrl-C ends it early, with the report.
-"""
-
-_LISTEN_DESCRIPTION = """\
-Print what a WebSocket sends, for as long as you like: one message a line on
-standard output, logs and a summary on standard error. Lost connections come
-back by themselves.
-"""
-
-_LISTEN_EPILOG = """\
-A line break inside a text message is printed as a space, so that one message
-stays one line; on a terminal other control characters are replaced, too.
-
-examples:
-  wsresilient listen wss://stream.example.com/ws --send '{"op": "subscribe"}'
-  wsresilient listen ws://localhost:8080/ --header 'X-Token: abc' | jq .price
-  wsresilient listen wss://example.com/feed --count 1 --duration 10 -q  # alive?
-
-exit code: 0 when --count or --duration was reached, or Ctrl-C was pressed;
-1 when the connection was given up, or within --duration was never made or sent
-fewer than --count messages; 2 for a bad argument.
 """
 
 _STATUS_DESCRIPTION = """\
@@ -101,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
         return run(arguments)
-    except ConfigurationError as error:
+    except (ConfigurationError, SubscriptionLimitError) as error:
         print(f"wsresilient {arguments.command}: error: {error}", file=sys.stderr)
         return EXIT_BAD_ARGUMENT
     except BrokenPipeError:
@@ -125,7 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"wsresilient {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_demo(commands)
-    _add_listen(commands)
+    add_listen(commands, _run_listen)
     _add_status(commands)
     return parser
 
@@ -155,29 +133,8 @@ def _run_status(arguments: argparse.Namespace) -> int:
     return run_status(arguments)
 
 
-def _add_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    run: Callable[[argparse.Namespace], int],
-    *,
-    summary: str,
-    description: str,
-    epilog: str,
-) -> argparse.ArgumentParser:
-    command = commands.add_parser(
-        name,
-        help=summary,
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    command.set_defaults(run=run)
-    return command
-
-
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = _add_command(
+    command = add_command(
         commands,
         "demo",
         _run_demo,
@@ -208,7 +165,7 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _add_status(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = _add_command(
+    command = add_command(
         commands,
         "status",
         _run_status,
@@ -232,112 +189,3 @@ def _add_status(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "the list of processes",
     )
     command.add_argument("--json", action="store_true", help="print the summary as JSON")
-
-
-def _add_listen(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = _add_command(
-        commands,
-        "listen",
-        _run_listen,
-        summary="print what a WebSocket sends",
-        description=_LISTEN_DESCRIPTION,
-        epilog=_LISTEN_EPILOG,
-    )
-    command.add_argument("url", metavar="URL", help="ws:// or wss://")
-    _add_conversation(command)
-    _add_keeping_alive(command)
-    volume = command.add_mutually_exclusive_group()
-    volume.add_argument("-v", "--verbose", action="store_true", help="debug logs too")
-    volume.add_argument(
-        "-q", "--quiet", action="store_true", help="only warnings and errors, and no summary"
-    )
-
-
-def _add_conversation(command: argparse.ArgumentParser) -> None:
-    group = command.add_argument_group("what is said")
-    group.add_argument(
-        "--send",
-        action="append",
-        default=[],
-        metavar="TEXT",
-        help="send this after each connect, reconnects included; may be repeated",
-    )
-    group.add_argument("--count", type=int, metavar="N", help="end after N messages")
-    group.add_argument("--duration", type=float, metavar="S", help="end after S seconds")
-    group.add_argument(
-        "--header",
-        action="append",
-        default=[],
-        type=_header,
-        metavar="'NAME: VALUE'",
-        help="send this header with the handshake; may be repeated",
-    )
-    group.add_argument(
-        "--subprotocol",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="offer this subprotocol; may be repeated, the preferred one first",
-    )
-    group.add_argument(
-        "--compression", choices=("deflate",), help="offer compression (permessage-deflate)"
-    )
-    group.add_argument(
-        "--binary",
-        choices=("hex", "base64"),
-        default="hex",
-        help="how a binary message is printed (default: hex)",
-    )
-
-
-def _add_keeping_alive(command: argparse.ArgumentParser) -> None:
-    group = command.add_argument_group("keeping it alive (seconds)")
-    group.add_argument(
-        "--ping-interval",
-        type=float,
-        metavar="S",
-        help=f"a ping every S seconds (default {_CONFIG.ping_interval:g}); 0: no pings",
-    )
-    group.add_argument(
-        "--ping-timeout",
-        type=float,
-        metavar="S",
-        help="reconnect when nothing comes for S seconds after a ping; must be less than the "
-        f"interval (default {_CONFIG.ping_timeout:g}, or half of --ping-interval)",
-    )
-    group.add_argument(
-        "--stale-after",
-        type=float,
-        metavar="S",
-        help=f"reconnect after S seconds without a message (default {_CONFIG.stale_after:g}); "
-        "0: never",
-    )
-    group.add_argument(
-        "--initial-delay",
-        type=float,
-        default=_POLICY.initial_delay,
-        metavar="S",
-        help=f"wait before the first retry (default {_POLICY.initial_delay:g}); it doubles",
-    )
-    group.add_argument(
-        "--max-delay",
-        type=float,
-        default=_POLICY.max_delay,
-        metavar="S",
-        help=f"the longest wait (default {_POLICY.max_delay:g}, before a random factor of up to "
-        f"{1.0 + _POLICY.jitter:g})",
-    )
-    group.add_argument(
-        "--max-attempts",
-        type=int,
-        metavar="N",
-        help="give up after N retries in a row (default: never); 0: do not retry",
-    )
-
-
-def _header(text: str) -> tuple[str, str]:
-    """Take "Name: value" apart; the error does not repeat what may be a secret."""
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise argparse.ArgumentTypeError("expected 'Name: value', with a colon")
-    return name.strip(), value.strip()

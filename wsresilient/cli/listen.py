@@ -1,27 +1,49 @@
-"""``wsresilient listen URL``: messages on standard output, everything else on standard error."""
+"""``wsresilient listen``: messages on standard output, everything else on standard error.
+
+What it listens to is found out in ``source.py``, what it says of unknown symbols in ``symbols.py``.
+"""
 
 from __future__ import annotations
 
 import argparse
 import base64
+import dataclasses
+import json
 import logging
+import os
 import sys
 import threading
+from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from ..config import check_integer, check_seconds
 from ..core.backoff import ReconnectPolicy
-from ..core.events import StateChange
+from ..core.events import Message, StateChange
 from ..core.state import ConnectionState
-from ..errors import ConfigurationError, NotConnectedError, SendTimeoutError, describe
+from ..errors import (
+    ConfigurationError,
+    NotConnectedError,
+    SendTimeoutError,
+    SubscriptionError,
+    describe,
+)
 from ..observe import Monitor, format_report
 from ..runtime.clock import monotonic
 from ..runtime.connection import ResilientWebSocket
+from ..venues.base import Venue
 from .output import LineWriter, logging_to, silence_standard_output
+from .source import Source, source_of
+from .symbols import SymbolAdviser
 
-__all__ = ["Listener", "MessagePrinter", "connection_settings", "run_listen"]
+__all__ = ["Listener", "MessagePrinter", "connection_settings", "decoded_line", "run_listen"]
 
 logger = logging.getLogger("wsresilient.cli")
+
+#: Seconds after which a topic that brings nothing is told; somebody is looking.
+FIRST_DATA = 5.0
+#: How often it is looked for what has to be told; also so that Ctrl-C is heard on every system.
+LOOK_EVERY = 0.2
 
 _LINE_ENDS = str.maketrans({"\n": " ", "\r": " "})
 # What a server sends must not move the cursor or change the title of somebody's terminal.
@@ -47,26 +69,33 @@ def run_listen(arguments: argparse.Namespace) -> int:
         level=logging.WARNING if arguments.quiet else level,
         formatter=logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"),
     ):
-        listener = Listener(arguments, LineWriter(sys.stdout))
+        listener = Listener(arguments, source_of(arguments, os.environ), LineWriter(sys.stdout))
         code = listener.run()
     if listener.summary is not None and not arguments.quiet:
         errors.write("\n" + format_report(listener.summary))
     return code
 
 
-def connection_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+def connection_settings(
+    arguments: argparse.Namespace, venue: Venue | None = None
+) -> dict[str, Any]:
     """Turn the options into arguments of a connection; what was not given is left out.
 
+    :param venue: whose policy counts where none is given.
     :raises ConfigurationError: a header is given twice, or a value is not allowed.
     """
+    policy = ReconnectPolicy() if venue is None else venue.policy()
+    given = {
+        "initial_delay": arguments.initial_delay,
+        "max_delay": arguments.max_delay,
+        "max_attempts": arguments.max_attempts,
+    }
     settings: dict[str, Any] = {
         "headers": _headers(arguments.header),
         "subprotocols": arguments.subprotocol or None,
         "compression": arguments.compression,
-        "reconnect": ReconnectPolicy(
-            initial_delay=arguments.initial_delay,
-            max_delay=arguments.max_delay,
-            max_attempts=arguments.max_attempts,
+        "reconnect": dataclasses.replace(
+            policy, **{name: value for name, value in given.items() if value is not None}
         ),
     }
     if arguments.ping_interval is not None:
@@ -87,6 +116,18 @@ def _headers(pairs: list[tuple[str, str]]) -> dict[str, str]:
             raise ConfigurationError(f"--header {name!r:.60} is given twice; allowed: once")
         headers[name] = value
     return headers
+
+
+def decoded_line(message: Message) -> str:
+    """Write a decoded message as JSON."""
+    shown = {
+        "topic": message.topic,
+        "channel": message.channel,
+        "symbol": message.symbol,
+        "data": message.data,
+        "received_at": message.received_at,
+    }
+    return json.dumps(shown, ensure_ascii=False)
 
 
 class MessagePrinter:
@@ -137,13 +178,15 @@ class Listener:
     """One run of the command.
 
     :param arguments: the parsed ones.
+    :param source: what to listen to.
     :param output: where messages go.
     :ivar summary: of the monitor, from just before the connection was stopped; None when
         there is nobody to read it.
     :raises ConfigurationError: an argument is wrong.
+    :raises SubscriptionLimitError: there are more topics than a connection may have.
     """
 
-    def __init__(self, arguments: argparse.Namespace, output: LineWriter) -> None:
+    def __init__(self, arguments: argparse.Namespace, source: Source, output: LineWriter) -> None:
         self._count: int | None = arguments.count
         self._duration: float | None = arguments.duration
         self._send: list[str] = arguments.send
@@ -157,13 +200,26 @@ class Listener:
             output, count=arguments.count, binary=arguments.binary, done=self._done
         )
         self._connection = ResilientWebSocket(
-            arguments.url,
-            on_message=self._print,
+            source.url,
+            on_message=None if arguments.decoded else self._print,
+            on_data=self._print_decoded if arguments.decoded else None,
             on_open=self._greet,
+            on_error=self._note_error,
             on_state_change=self._note_state,
             monitor=self._monitor,
-            **connection_settings(arguments),
+            venue=source.venue,
+            auth=source.auth,
+            # An account may be silent for days, a market is not.
+            first_data_timeout=FIRST_DATA if source.auth is None else None,
+            **connection_settings(arguments, source.venue),
         )
+        self._topics = source.topics
+        if source.topics:
+            self._connection.subscribe(*source.topics)
+        self._doubtful: deque[str] = deque()  # topics that bring nothing, until they are told
+        self._adviser: SymbolAdviser | None = None
+        if source.venue is not None and source.is_rest_known:
+            self._adviser = SymbolAdviser(source.venue)
 
     def run(self) -> int:
         """Listen; returns the exit code."""
@@ -192,17 +248,34 @@ class Listener:
 
     def _wait(self) -> None:
         deadline = None if self._duration is None else monotonic() + self._duration
-        # In short pieces, so that Ctrl-C is heard on every system.
         while not self._done.is_set():
-            rest = 1.0 if deadline is None else min(1.0, deadline - monotonic())
+            rest = LOOK_EVERY if deadline is None else min(LOOK_EVERY, deadline - monotonic())
             if rest <= 0.0:
-                return
+                break
             self._done.wait(rest)
+            self._explain([self._doubtful.popleft() for _ in range(len(self._doubtful))])
+            if self._is_refused:
+                break
+        if self._was_connected and not self._print.printed:
+            self._explain(self._topics)
+
+    def _explain(self, topics: Sequence[str]) -> None:
+        """Say of topics that bring nothing what can be found out."""
+        if topics and self._adviser is not None:
+            for text in self._adviser.explain(topics):
+                logger.warning("%s", text)
+
+    @property
+    def _is_refused(self) -> bool:
+        """Whether the exchange has refused all topics."""
+        return bool(self._topics) and not self._connection.subscriptions
 
     def _complaint(self, last_error: str) -> str:
         """Say why this is no success; "" when it is."""
         if self._print.is_complete:
             return ""
+        if self._is_refused:
+            return "the exchange has refused all topics"
         if not self._was_connected:
             return f"never connected within {self._duration:g} s: {last_error or 'no answer yet'}"
         if self._count is not None:
@@ -218,6 +291,14 @@ class Listener:
             except (NotConnectedError, SendTimeoutError) as error:
                 logger.warning("--send was not sent: %s", describe(error))
                 return
+
+    def _print_decoded(self, message: Message) -> None:
+        self._print(decoded_line(message))
+
+    def _note_error(self, error: Exception) -> None:
+        # The library's log tells it; what is to be found out takes time, which no handler has.
+        if isinstance(error, SubscriptionError) and error.topic is not None:
+            self._doubtful.append(error.topic)
 
     def _note_state(self, change: StateChange) -> None:
         if change.state is ConnectionState.CONNECTED:

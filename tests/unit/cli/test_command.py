@@ -28,7 +28,7 @@ def refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     [
         ([], "required: COMMAND"),
         (["dance"], "invalid choice: 'dance'"),
-        (["listen"], "required: URL"),
+        (["listen"], "neither a URL nor --venue is given"),
         (["listen", "http://example.com/"], "the scheme must be ws:// or wss://"),
         (["listen", URL, "--ping-interval", "1", "--ping-timeout", "2"], "ping_interval is 1"),
         (["listen", URL, "--ping-timeout", "90"], "ping_interval > ping_timeout > 0"),

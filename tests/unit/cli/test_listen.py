@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from wsresilient import ConnectionConfig, ReconnectPolicy
+from wsresilient import ConnectionConfig, Message, ReconnectPolicy
 from wsresilient.cli.command import build_parser
-from wsresilient.cli.listen import MessagePrinter, connection_settings
+from wsresilient.cli.listen import MessagePrinter, connection_settings, decoded_line
 from wsresilient.cli.output import LineWriter
+from wsresilient.venues import OKX
 
 
 def settings(*options: str) -> dict[str, Any]:
@@ -71,6 +72,25 @@ def test_options_reach_the_policy_and_the_handshake() -> None:
     assert given["headers"] == {"X-A": "1"}
     assert given["subprotocols"] == ["b", "a"]
     assert given["compression"] == "deflate"
+
+
+def test_a_venue_has_its_own_policy_and_what_is_given_wins() -> None:
+    arguments = build_parser().parse_args(["listen", "--venue", "okx", "--initial-delay", "0.5"])
+
+    policy = connection_settings(arguments, OKX())["reconnect"]
+
+    assert (policy.initial_delay, policy.max_delay) == (0.5, OKX().policy().max_delay)
+
+
+def test_a_decoded_message_is_one_line_of_json() -> None:
+    message = Message(
+        data=[{"text": "ü\n"}], topic="a:B", channel="a", symbol="B", received_at=1.5, raw={}
+    )
+
+    assert decoded_line(message) == (
+        '{"topic": "a:B", "channel": "a", "symbol": "B", "data": [{"text": "ü\\n"}], '
+        '"received_at": 1.5}'
+    )
 
 
 class Terminal(io.StringIO):
