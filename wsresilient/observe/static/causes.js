@@ -1,4 +1,4 @@
-// Why connections end: the kinds that the library tells, gathered into the few that a plot can show.
+// Why connections end: the kinds that the library tells, gathered into the few that a plot shows.
 
 import { age } from "./format.js";
 

@@ -4,7 +4,8 @@ import { causeOf, kindOf, outcomeOf } from "./causes.js";
 import { byId, element } from "./dom.js";
 import { moment } from "./format.js";
 
-const REMEMBERED = 5000, LISTED = 100;
+const REMEMBERED = 5000,
+  LISTED = 100;
 
 /** All ends that are known of all connections. */
 export class Ends {
@@ -35,7 +36,9 @@ export class Ends {
   /** List those since a time. */
   show(from) {
     const events = this.since(from).sort((a, b) => b.at - a.at);
-    const drawn = JSON.stringify(events.slice(0, LISTED).map((event) => [event.at, event.connection, event.lasted]));
+    const drawn = JSON.stringify(
+      events.slice(0, LISTED).map((event) => [event.at, event.connection, event.lasted]),
+    );
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
     const items = events.slice(0, LISTED).map(item);

@@ -1,7 +1,8 @@
 // Asking the process how its connections are, again and again, one question at a time.
 
 const PATIENCE = 5000;
-const EVERY = 1000, EVERY_HIDDEN = 15_000;
+const EVERY = 1000,
+  EVERY_HIDDEN = 15_000;
 const HISTORY_EVERY = 3000;
 
 async function ask(path) {
@@ -35,7 +36,10 @@ export function watch(told) {
     const summary = await ask("summary");
     if (Date.now() < historyDue) return [summary, null];
     historyDue = Date.now() + HISTORY_EVERY;
-    return [summary, await ask(newest === null ? "history?minutes=1" : `history?since=${newest - 1}`)];
+    return [
+      summary,
+      await ask(newest === null ? "history?minutes=1" : `history?since=${newest - 1}`),
+    ];
   }
 
   async function turn() {

@@ -1,13 +1,19 @@
 // Numbers and times as people read them.
 
-const MINUTE = 60, HOUR = 3600, DAY = 86400;
+const MINUTE = 60,
+  HOUR = 3600,
+  DAY = 86400;
 
 /** 1234 -> "1,234", 1234567 -> "1.23 M"; short enough for a cell. */
 export function count(number) {
   if (number === null || number === undefined) return "–";
   if (Math.abs(number) < 10) return String(Math.round(number * 10) / 10);
   if (Math.abs(number) < 100_000) return Math.round(number).toLocaleString("en");
-  for (const [size, unit] of [[1e3, "k"], [1e6, "M"], [1e9, "G"]]) {
+  for (const [size, unit] of [
+    [1e3, "k"],
+    [1e6, "M"],
+    [1e9, "G"],
+  ]) {
     const scaled = number / size;
     if (Math.abs(scaled) < 999.5) return `${scaled.toPrecision(3)} ${unit}`;
   }
@@ -16,7 +22,11 @@ export function count(number) {
 
 /** A number beside an axis: "0", "500", "50 k". */
 export function tick(number) {
-  for (const [size, unit] of [[1e9, " G"], [1e6, " M"], [1e3, " k"]]) {
+  for (const [size, unit] of [
+    [1e9, " G"],
+    [1e6, " M"],
+    [1e3, " k"],
+  ]) {
     if (number >= size) return `${Math.round((number / size) * 100) / 100}${unit}`;
   }
   return String(Math.round(number * 100) / 100);
@@ -40,18 +50,28 @@ export function age(seconds) {
 export function duration(seconds) {
   const parts = [];
   let rest = Math.floor(seconds);
-  for (const [unit, size] of [["d", DAY], ["h", HOUR], ["min", MINUTE], ["s", 1]]) {
+  for (const [unit, size] of [
+    ["d", DAY],
+    ["h", HOUR],
+    ["min", MINUTE],
+    ["s", 1],
+  ]) {
     const amount = Math.floor(rest / size);
     rest -= amount * size;
     if (amount || parts.length) parts.push(`${amount} ${unit}`);
   }
-  return parts.slice(0, 2).filter((part) => !part.startsWith("0 ")).join(" ") || "0 s";
+  return (
+    parts
+      .slice(0, 2)
+      .filter((part) => !part.startsWith("0 "))
+      .join(" ") || "0 s"
+  );
 }
 
 export function milliseconds(seconds) {
   if (seconds === null || seconds === undefined) return "–";
   const number = seconds * 1000;
-  if (number >= 10_000) return `${(seconds).toFixed(1)} s`;
+  if (number >= 10_000) return `${seconds.toFixed(1)} s`;
   return `${number > 0 && number < 10 ? number.toFixed(1) : Math.round(number)} ms`;
 }
 

@@ -28,8 +28,15 @@ function card(issue, entries, open) {
   return element(
     "article",
     { class: "issue" },
-    element("h3", {}, words(issue), element("span", { class: "badge" }, plural(entries.length, "connection"))),
-    ...groups.flatMap(([suggestion, alike]) => group(`${issue} ${suggestion}`, suggestion, alike, open)),
+    element(
+      "h3",
+      {},
+      words(issue),
+      element("span", { class: "badge" }, plural(entries.length, "connection")),
+    ),
+    ...groups.flatMap(([suggestion, alike]) =>
+      group(`${issue} ${suggestion}`, suggestion, alike, open),
+    ),
   );
 }
 

@@ -4,8 +4,14 @@ import { byId, element, setAttribute, setText } from "./dom.js";
 import { count, duration, milliseconds, plural } from "./format.js";
 import { isBad } from "./states.js";
 
+const MARKS = { ok: "●", warning: "▲", critical: "✕" };
+
 const TILES = [
-  ["healthy", "Healthy", (summary) => `${summary.healthy_connections} / ${summary.active_connections}`],
+  [
+    "healthy",
+    "Healthy",
+    (summary) => `${summary.healthy_connections} / ${summary.active_connections}`,
+  ],
   ["rate", "Messages a minute", (summary) => count(summary.messages_per_minute)],
   ["messages", "Messages in all", (summary) => count(summary.routing_stats.total_messages)],
   ["subscriptions", "Subscriptions", (summary) => count(summary.total_subscriptions)],
@@ -31,19 +37,23 @@ export class Overview {
     setText(byId("headline"), headline(summary));
     setText(byId("subline"), `${words(summary)}watched for ${duration(summary.uptime)}`);
     for (const [key, , value] of TILES) setText(this.#values.get(key), value(summary, point));
-    document.title = `${{ ok: "●", warning: "▲", critical: "✕" }[summary.status] ?? "?"} wsresilient`;
+    document.title = `${MARKS[summary.status] ?? "?"} wsresilient`;
   }
 }
 
 function headline(summary) {
   const active = summary.active_connections;
-  const failed = Object.values(summary.connections).filter((stats) => stats.state === "failed").length;
-  const bad = Object.values(summary.connections).filter(isBad).length;
-  if (!active && !failed) return summary.total_connections ? "Nothing is running" : "No connections yet";
-  if (!bad) return active === 1 ? "The connection is healthy" : `All ${active} connections are healthy`;
+  const each = Object.values(summary.connections);
+  const failed = each.filter((stats) => stats.state === "failed").length;
+  const bad = each.filter(isBad).length;
+  if (!active && !failed)
+    return summary.total_connections ? "Nothing is running" : "No connections yet";
+  if (!bad)
+    return active === 1 ? "The connection is healthy" : `All ${active} connections are healthy`;
   if (failed === bad) return `${plural(failed, "connection")} failed`;
+  const verb = bad === 1 ? "is" : "are";
   const rest = failed ? `, ${failed} of them failed` : "";
-  return `${bad} of ${plural(active + failed, "connection")} ${bad === 1 ? "is" : "are"} not well${rest}`;
+  return `${bad} of ${plural(active + failed, "connection")} ${verb} not well${rest}`;
 }
 
 function words(summary) {

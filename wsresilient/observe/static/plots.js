@@ -60,18 +60,24 @@ class Plot {
         legend: { live: true },
         scales: { x: { time: true }, y: { range: bounds } },
         axes: [axis((at) => clock.format(new Date(at * 1000)), 28), axis(format, 58)],
-        series: [{ label: "at", value: (_plot, at) => (at === null ? "any time" : moment(at)) }, ...series],
+        series: [
+          { label: "at", value: (_plot, at) => (at === null ? "any time" : moment(at)) },
+          ...series,
+        ],
       },
       [[], ...series.map(() => [])],
       this.#place,
     );
     new ResizeObserver(() => this.#fit()).observe(this.#place);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#plot.redraw());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
+      this.#plot.redraw(),
+    );
   }
 
   #fit() {
     const width = this.#place.clientWidth;
-    if (width > 0 && width !== this.#plot.width) this.#plot.setSize({ width, height: this.#height });
+    if (width > 0 && width !== this.#plot.width)
+      this.#plot.setSize({ width, height: this.#height });
   }
 
   /** Show other data between two times, and say in a sentence what there is to see. */
@@ -132,7 +138,12 @@ export class Plots {
     const typical = points.map((point) => point.typical);
     const worst = points.map((point) => point.worst);
     this.#rate.show([at, rates], from, to, spoken("Messages a minute", rates, count));
-    this.#rtt.show([at, worst, typical], from, to, spoken("Typical ping round trip", typical, milliseconds));
+    this.#rtt.show(
+      [at, worst, typical],
+      from,
+      to,
+      spoken("Typical ping round trip", typical, milliseconds),
+    );
   }
 
   /** Draw how many connections ended of which cause. */
@@ -147,7 +158,9 @@ export class Plots {
     }
     const at = counts[0].map((_, span) => (first + span + 0.5) * length);
     // Each bar stands on those of the later causes, so the first is the highest.
-    const tops = counts.map((own, number) => own.map((ends, span) => (ends ? sum(counts.slice(number), span) : null)));
+    const tops = counts.map((own, number) =>
+      own.map((ends, span) => (ends ? sum(counts.slice(number), span) : null)),
+    );
     this.#totals = counts.map((own) => own.reduce((total, ends) => total + ends, 0));
     this.#ends.show([at, ...tops], from, to, told(this.#totals));
   }
@@ -178,7 +191,9 @@ function below(plot, series, index) {
 }
 
 function told(totals) {
-  const parts = CAUSES.flatMap((cause, number) => (totals[number] ? [`${cause.name}: ${totals[number]}`] : []));
+  const parts = CAUSES.flatMap((cause, number) =>
+    totals[number] ? [`${cause.name}: ${totals[number]}`] : [],
+  );
   return parts.length ? `Connections that ended: ${parts.join(", ")}` : "No connection ended";
 }
 

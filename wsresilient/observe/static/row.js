@@ -6,8 +6,9 @@ import { age, bytes, count, duration, milliseconds, moment } from "./format.js";
 import { isBad, signOf, toneOf, wordOf } from "./states.js";
 
 const TREND_SPAN = 3600; // seconds
-const TREND_STEP = 30; // seconds, between points of a minute that is still running
-const TREND_WIDTH = 100, TREND_HEIGHT = 24;
+const TREND_STEP = 30; // seconds between points; a minute that is running gives many
+const TREND_WIDTH = 100,
+  TREND_HEIGHT = 24;
 
 const TONES = ["bad", "warn", "good", "idle"];
 
@@ -48,7 +49,11 @@ export class Row {
   }
 
   #cell({ key, title, numeric }) {
-    const cell = element("td", { role: "cell", class: `${key}${numeric ? " number" : ""}`, "data-label": title });
+    const cell = element("td", {
+      role: "cell",
+      class: `${key}${numeric ? " number" : ""}`,
+      "data-label": title,
+    });
     if (key === "state") {
       this.#cells.sign = element("span", { class: "sign", "aria-hidden": "true" });
       this.#cells.word = element("span");
@@ -60,7 +65,11 @@ export class Row {
       cell.append(
         drawing(
           "svg",
-          { viewBox: `0 0 ${TREND_WIDTH} ${TREND_HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+          {
+            viewBox: `0 0 ${TREND_WIDTH} ${TREND_HEIGHT}`,
+            preserveAspectRatio: "none",
+            "aria-hidden": "true",
+          },
           this.#path,
         ),
       );
@@ -88,19 +97,23 @@ export class Row {
     }
     const quality = `${stats.quality_score}%`;
     if (cells.bar.style.width !== quality) cells.bar.style.width = quality;
-    setAttribute(cells.bar, "data-tone", stats.quality_score < 60 ? "bad" : stats.quality_score < 85 ? "warn" : "good");
+    setAttribute(
+      cells.bar,
+      "data-tone",
+      stats.quality_score < 60 ? "bad" : stats.quality_score < 85 ? "warn" : "good",
+    );
   }
 
-  /** Add points [wall clock, messages a minute] to its little plot; they come oldest first. */
+  /** Add points [wall clock, messages a minute] to its little plot. */
   addTrend(points) {
-    for (const point of points) {
-      const last = this.#trend.at(-1)?.[0] ?? 0;
-      if (point[0] <= last) continue;
-      if (last - (this.#trend.at(-2)?.[0] ?? 0) < TREND_STEP) this.#trend.pop();
-      this.#trend.push(point);
+    if (!points.length) return;
+    const kept = [];
+    for (const point of [...this.#trend, ...points].sort((a, b) => a[0] - b[0])) {
+      if (kept.length > 1 && kept.at(-1)[0] - kept.at(-2)[0] < TREND_STEP) kept.pop();
+      kept.push(point);
     }
-    const newest = this.#trend.at(-1)?.[0] ?? 0;
-    this.#trend = this.#trend.filter(([at]) => at > newest - TREND_SPAN);
+    const newest = kept.at(-1)[0];
+    this.#trend = kept.filter(([at]) => at > newest - TREND_SPAN);
   }
 
   /** Draw the little plot, with the rate of this moment at its end. */
@@ -147,15 +160,22 @@ export class Row {
 
   /** Draw the details anew. */
   showDetails(ends) {
-    const facts = factsOf(this.stats).flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]);
+    const facts = factsOf(this.stats).flatMap(([name, text]) => [
+      element("dt", {}, name),
+      element("dd", {}, text),
+    ]);
     const latest = ends.sort((a, b) => b.at - a.at).slice(0, 5);
-    const list = latest.map((end) => element("li", {}, `${moment(end.at)} – ${kindOf(end)}, ${outcomeOf(end)}: ${end.text}`));
+    const list = latest.map((end) =>
+      element("li", {}, `${moment(end.at)} – ${kindOf(end)}, ${outcomeOf(end)}: ${end.text}`),
+    );
     this.#details.replaceChildren(
       element(
         "td",
         { role: "cell", colspan: COLUMNS.length },
         element("dl", {}, ...facts),
-        ...(list.length ? [element("h3", {}, "How it ended, lately"), element("ul", {}, ...list)] : []),
+        ...(list.length
+          ? [element("h3", {}, "How it ended, lately"), element("ul", {}, ...list)]
+          : []),
       ),
     );
   }
@@ -165,7 +185,10 @@ function factsOf(stats) {
   return [
     ["Address", stats.url || "not known"],
     ["Peer", stats.address ? String(stats.address) : "–"],
-    ["Connected", stats.connect_time === null ? "no" : `for ${duration(stats.connection_duration)}`],
+    [
+      "Connected",
+      stats.connect_time === null ? "no" : `for ${duration(stats.connection_duration)}`,
+    ],
     ["Subscriptions", count(stats.subscribed_pairs)],
     ["Received", `${count(stats.message_count)} messages, ${bytes(stats.bytes_received)}`],
     ["Waiting for the handler", count(stats.queue_depth)],

@@ -24,7 +24,9 @@ export function toneOf(stats) {
 }
 
 export function signOf(stats) {
-  return toneOf(stats) === "warn" && stats.state === "connected" ? "▲" : (SIGNS[stats.state] ?? "?");
+  return toneOf(stats) === "warn" && stats.state === "connected"
+    ? "▲"
+    : (SIGNS[stats.state] ?? "?");
 }
 
 export function wordOf(stats) {

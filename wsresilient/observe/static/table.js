@@ -27,7 +27,9 @@ export class Table {
 
   #heading(column) {
     const heading = element("th", {
-      role: "columnheader", scope: "col", class: `${column.key}${column.numeric ? " number" : ""}`,
+      role: "columnheader",
+      scope: "col",
+      class: `${column.key}${column.numeric ? " number" : ""}`,
     });
     if (!column.by) {
       heading.append(column.title);
@@ -98,10 +100,12 @@ export class Table {
     } else {
       this.#sortedBy = null;
     }
-    byId("columns").querySelectorAll("th").forEach((heading, index) => {
-      const direction = this.#isDescending ? "descending" : "ascending";
-      setAttribute(heading, "aria-sort", COLUMNS[index] === this.#sortedBy ? direction : null);
-    });
+    byId("columns")
+      .querySelectorAll("th")
+      .forEach((heading, index) => {
+        const direction = this.#isDescending ? "descending" : "ascending";
+        setAttribute(heading, "aria-sort", COLUMNS[index] === this.#sortedBy ? direction : null);
+      });
     this.#arrange();
   }
 
@@ -117,14 +121,21 @@ export class Table {
       if (row.isOpen && row.detailsNode.hidden === isShown) row.detailsNode.hidden = !isShown;
     }
     this.#order();
-    setText(byId("empty"), this.#rows.size ? "No connection is like that." : "There is no connection yet.");
+    setText(
+      byId("empty"),
+      this.#rows.size ? "No connection is like that." : "There is no connection yet.",
+    );
     byId("empty").hidden = visible > 0;
   }
 
   #order() {
     const rows = [...this.#rows.values()];
-    const wanted = rows.flatMap((row, index) => [[row, index]]).sort(([a, i], [b, j]) => this.#compare(a, b) || i - j);
-    const nodes = wanted.flatMap(([row]) => (row.isOpen ? [row.node, row.detailsNode] : [row.node]));
+    const wanted = rows
+      .flatMap((row, index) => [[row, index]])
+      .sort(([a, i], [b, j]) => this.#compare(a, b) || i - j);
+    const nodes = wanted.flatMap(([row]) =>
+      row.isOpen ? [row.node, row.detailsNode] : [row.node],
+    );
     const body = byId("rows");
     if (nodes.some((node, index) => body.children[index] !== node)) body.replaceChildren(...nodes);
   }
