@@ -1,23 +1,24 @@
 """Moving topics from one connection to another without a hole and without a duplicate.
 
 The new connection subscribes while the old one still delivers. What comes over the new one is
-held; what comes over the old one is delivered and remembered. Once the old one has delivered a
-message that the new one holds too, the two overlap: nothing between them is missing. Then the
-old one delivers what it has queued, the new one what it holds without what was delivered, in
-order, and goes on alone. What the old one was ahead with is dropped when the new one brings it. A :class:`Handover` waits for nothing: :meth:`Handover.step` is called
-again and again.
+held; what comes over the old one is delivered and remembered. Once of each topic one message has
+come over both, the two overlap: both are in order, so nothing between them is missing. Then the
+old one delivers what it has queued, the new one what it holds from behind the last message that
+was delivered, and goes on alone. What the old one was ahead with is dropped when the new one
+brings it. A :class:`Handover` waits for nothing: :meth:`Handover.step` is called again and again.
 """
 
 from __future__ import annotations
 
 import enum
+import threading
 from collections.abc import Callable, Hashable, Iterable
 from typing import NamedTuple, Protocol
 
 from ..core.frames import Payload
 from .lanes import Batch
 
-__all__ = ["CATCH_UP", "Carrier", "Handover", "Identify", "Phase"]
+__all__ = ["CATCH_UP", "Carrier", "Gate", "Handover", "Identify", "Phase"]
 
 #: Gives the topic and the identity of a payload; (None, None) where it has none.
 Identify = Callable[[Payload], tuple[str | None, Hashable]]
@@ -27,16 +28,20 @@ Gate = Callable[[Batch], list[Payload]]
 OVERLAP = 0.5
 #: Seconds after which an overlap that cannot be proved is taken for granted.
 PROOF_TIMEOUT = 10.0
-#: Messages of each topic that are looked for on the other connection.
-PROOFS = 50
 #: Seconds after the switch in which quiet topics of the new connection are looked at.
 CATCH_UP = 10.0
-#: Messages that may be held; beyond it the switch is made at once.
+#: Messages that may be held; beyond it the switch is made at once, or the new connection waits.
 MOST_HELD = 100_000
+#: Messages of the old connection that are remembered; beyond it the handover is given up.
+MOST_REMEMBERED = 1_000_000
 
 
 class Carrier(Protocol):
     """One of the two connections, as the handover sees it."""
+
+    @property
+    def generation(self) -> int:
+        """The number of its attempt."""
 
     @property
     def is_connected(self) -> bool:
@@ -46,19 +51,19 @@ class Carrier(Protocol):
         """Whether the server has confirmed, or refused, all of these topics."""
 
     def add_gate(self, gate: Gate) -> None:
-        """Let all batches go through one function more."""
+        """Let all batches go through one function more, behind those that there are."""
 
     def remove_gate(self, gate: Gate) -> None:
-        """Let them go through one function less."""
+        """Let them go through one function less, if it is there."""
 
     def replace_gate(self, gate: Gate, other: Gate) -> None:
-        """Let them go through another function in the place of one."""
+        """Let them go through another function in the place of one, if it is there."""
 
     def after_queued(self, call: Callable[[], object]) -> None:
         """Make a call on the serving thread, behind all that is queued."""
 
     def deliver_now(self, payloads: list[Payload], received_at: float) -> None:
-        """Give messages to the handlers, past the gate; on the serving thread."""
+        """Give messages to the handlers, past the gates; on the serving thread."""
 
 
 class Phase(str, enum.Enum):
@@ -68,7 +73,10 @@ class Phase(str, enum.Enum):
     OVERLAPPING = "overlapping"  # both bring the topics
     SWITCHING = "switching"  # what is queued is being delivered
     DONE = "done"
-    FAILED = "failed"  # the new connection did not come up: the old one keeps the topics
+    FAILED = "failed"  # the old connection keeps the topics
+
+
+UNDECIDED = (Phase.OPENING, Phase.OVERLAPPING)
 
 
 class _Held(NamedTuple):
@@ -78,15 +86,38 @@ class _Held(NamedTuple):
     received_at: float
 
 
+class _Proof:
+    """What the new connection has brought in one generation, and what of it both have brought.
+
+    Both serving threads publish what they have seen before they look at what the other has, so
+    one of them sees that they met.
+    """
+
+    __slots__ = ("brought", "came", "generation", "met")
+
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
+        self.came: set[tuple[str, Hashable]] = set()  # messages
+        self.brought: set[str] = set()  # their topics
+        self.met: set[str] = set()  # topics of which one message has come over both
+
+
 class Handover:
     """One move.
 
     :param topics: that move.
     :param old: brings them now.
-    :param new: is to bring them; it must not have asked for them before :meth:`begin`.
-    :param identify: names messages.
-    :param begin_new: is called once the old one remembers what it delivers: subscribes on the new.
+    :param new: is to bring them; it must not have asked for them before.
+    :param identify: names messages of the old connection.
+    :param identify_new: names those of the new one; None: as ``identify`` does.
+    :param begin_new: subscribes on the new one. It is called once the old one remembers what it
+        delivers, on the thread that steps; what it raises ends the handover.
     :param timeout: seconds in which the new connection has to be confirmed.
+    :param now: monotonic seconds.
+    :ivar topics: those that are moving now.
+    :ivar error: what ``begin_new`` raised, or None.
+    :ivar has_hole: whether the old connection was lost before the two had met, so that
+        messages may be missing.
     """
 
     def __init__(
@@ -99,29 +130,41 @@ class Handover:
         begin_new: Callable[[], object],
         timeout: float,
         now: float,
+        identify_new: Identify | None = None,
     ) -> None:
-        self.topics = frozenset(topics)
         self._old = old
         self._new = new
         self._identify = identify
+        self._identify_new = identify_new or identify
         self._begin_new = begin_new
+        self._lock = threading.Lock()  # guards the writing of topics and phase
+        self.topics = frozenset(topics)  # replaced, never changed
         self.phase = Phase.OPENING
-        self._has_begun = False  # the new connection has been asked for the topics
+        self.error: Exception | None = None
+        self.has_hole = False
+        # Written by the thread that steps.
+        self._has_begun = False
         self._deadline = now + timeout
         self._confirmed_at: float | None = None
-        # Written by the old connection's serving thread, read by the others: a set never shrinks.
+        self._confirmed_generation = 0
+        # Written by the old connection's serving thread.
+        self._is_remembering = False
         self._delivered: set[tuple[str, Hashable]] = set()
+        self._delivered_before: set[tuple[str, Hashable]] = set()
+        self._latest: dict[str, Hashable] = {}  # the last message of each topic
         self._drops_old = False
-        self.duplicates = 0  # written by the serving threads, each message by one
+        self._dropped_old = 0
         # Written by the new connection's serving thread.
+        self._proof = _Proof(0)
         self._held: list[_Held] = []
-        self._behind = set(self.topics)
-        self._earliest: dict[str, list[Hashable]] = {}  # a few of each topic, for the proof
+        self._behind: set[str] = set()
+        self._dropped_new = 0
+        #: The old one has delivered its last, or all is given up: nobody has to wait any more.
+        self._old_is_over = threading.Event()
         new.add_gate(self._hold)
         old.add_gate(self._remember)
-        # A batch that is being delivered right now is not remembered; the new connection comes
-        # after it.
-        old.after_queued(self._begin)
+        # A batch that is being delivered right now is not remembered; the new one begins after it.
+        old.after_queued(self._begin_remembering)
 
     def __repr__(self) -> str:
         return f"<Handover of {len(self.topics)} topics, {self.phase.value}>"
@@ -131,53 +174,171 @@ class Handover:
         """Whether there is nothing more to do."""
         return self.phase in (Phase.DONE, Phase.FAILED)
 
-    def _begin(self) -> None:
-        if self.phase is Phase.OPENING:
-            self._begin_new()
-            self._has_begun = True
+    @property
+    def has_begun(self) -> bool:
+        """Whether the new connection has been asked for the topics."""
+        return self._has_begun
 
-    # On the serving threads.
+    @property
+    def duplicates(self) -> int:
+        """Messages that came over both and were delivered once."""
+        return self._dropped_old + self._dropped_new
+
+    # From any thread.
+
+    def include(self, topics: Iterable[str]) -> bool:
+        """Move these too, which are about to be subscribed on both connections.
+
+        :returns: False: it is too late, they belong on the new one alone.
+        """
+        with self._lock:
+            if self.phase not in UNDECIDED:
+                return False
+            self.topics |= frozenset(topics)
+            return True
+
+    def forget(self, topics: Iterable[str]) -> None:
+        """Do not touch these any more: they are subscribed no longer, or by somebody else."""
+        with self._lock:
+            self.topics -= frozenset(topics)
+
+    def fail(self) -> bool:
+        """Give up: the old connection keeps the topics; what is held came over it too.
+
+        The new one stays mute until :meth:`release_new`, so that it can unsubscribe.
+
+        :returns: False: it is too late, the new one has them.
+        """
+        with self._lock:
+            if self.phase not in UNDECIDED:
+                return False
+            self.phase = Phase.FAILED
+        self._old_is_over.set()
+        self._held = []
+        self.release_old()
+        return True
+
+    def cancel(self) -> None:
+        """Let go of both connections, which are being stopped."""
+        with self._lock:
+            if self.phase is not Phase.DONE:
+                self.phase = Phase.FAILED
+        self._old_is_over.set()
+        self.release_old()
+        self.release_new()
+
+    def release_new(self) -> None:
+        """Look no more at what the new connection brings."""
+        self._new.remove_gate(self._hold)
+        self._new.remove_gate(self._catch_up)
+
+    def release_old(self) -> None:
+        """Look no more at what the old connection brings: the server has ended its topics."""
+        self._old.remove_gate(self._remember)
+
+    # On the old connection's serving thread.
+
+    def _begin_remembering(self) -> None:
+        self._is_remembering = True
 
     def _remember(self, batch: Batch) -> list[Payload]:
         """Note what the old connection delivers; behind the switch, drop it."""
         kept: list[Payload] = []
         for payload in batch.messages:
             topic, identity = self._identify(payload)
-            if topic in self.topics:
-                if self._drops_old:
-                    self.duplicates += 1
-                    continue
-                self._delivered.add((topic or "", identity))
-            kept.append(payload)
-        return kept
-
-    def _hold(self, batch: Batch) -> list[Payload]:
-        """Keep what the new connection brings of these topics."""
-        kept: list[Payload] = []
-        for payload in batch.messages:
-            topic, identity = self._identify(payload)
             if topic is None or topic not in self.topics:
                 kept.append(payload)
-                continue
-            earliest = self._earliest.setdefault(topic, [])
-            if len(earliest) < PROOFS:
-                earliest.append(identity)
-            self._held.append(_Held(payload, topic, identity, batch.received_at))
+            elif self._drops_old:
+                self._dropped_old += 1
+            else:
+                kept.append(payload)
+                self._note_delivered(topic, identity)
         return kept
+
+    def _note_delivered(self, topic: str, identity: Hashable) -> None:
+        message = (topic, identity)
+        self._delivered.add(message)
+        self._latest[topic] = identity
+        proof = self._proof
+        if message in proof.came:
+            proof.met.add(topic)
 
     def _end_old(self) -> None:
         """Deliver no more of the old connection; what was queued has been served."""
-        self._drops_old = True
-        self._new.after_queued(self._release)
+        if self.phase is Phase.SWITCHING:
+            self._drops_old = True
+            self._old_is_over.set()
+            self._new.after_queued(self._release)
+
+    # On the new connection's serving thread.
+
+    def _hold(self, batch: Batch) -> list[Payload]:
+        """Keep what the new connection brings of these topics."""
+        proof = self._proof
+        if proof.generation != batch.generation:
+            # It was lost meanwhile: what it brought before proves nothing of what it will bring.
+            proof = self._proof = _Proof(batch.generation)
+        kept: list[Payload] = []
+        for payload in batch.messages:
+            topic, identity = self._identify_new(payload)
+            if topic is None or topic not in self.topics:
+                kept.append(payload)
+            elif self.phase is not Phase.FAILED:
+                self._note_brought(proof, topic, identity)
+                self._held.append(_Held(payload, topic, identity, batch.received_at))
+        if len(self._held) >= MOST_HELD:
+            self._wait_for_old()
+        return kept
+
+    def _note_brought(self, proof: _Proof, topic: str, identity: Hashable) -> None:
+        message = (topic, identity)
+        proof.came.add(message)
+        proof.brought.add(topic)
+        if self._was_delivered(message):
+            proof.met.add(topic)
+
+    def _was_delivered(self, message: tuple[str, Hashable]) -> bool:
+        return message in self._delivered or message in self._delivered_before
+
+    def _wait_for_old(self) -> None:
+        """Hold no more than can be held: be as slow as the old connection's handler."""
+        self._held = self._undelivered()
+        if len(self._held) >= MOST_HELD // 2:
+            self._old_is_over.wait()
+            self._release()
+
+    def _undelivered(self) -> list[_Held]:
+        """What is held behind the last message of each topic that was delivered."""
+        rest: list[_Held] = []
+        passed: set[str] = set()
+        for held in reversed(self._held):
+            if held.topic not in passed and self._was_delivered((held.topic, held.identity)):
+                passed.add(held.topic)
+            if held.topic not in passed:
+                rest.append(held)
+        self._dropped_new += len(self._held) - len(rest)
+        return rest[::-1]
 
     def _release(self) -> None:
-        """Deliver what was held and go on without a gate."""
+        """Deliver what was held and go on without holding."""
+        if self.phase is not Phase.SWITCHING or not self._drops_old:
+            return
+        rest, self._held = self._undelivered(), []
+        came = self._proof.came
+        # The old one may have been ahead: what it delivered is still to come over the new one.
+        self._behind = {
+            topic for topic, latest in self._latest.items() if (topic, latest) not in came
+        }
+        self._new.replace_gate(self._hold, self._catch_up)
+        self._deliver([held for held in rest if held.topic in self.topics])
+        with self._lock:
+            if self.phase is Phase.SWITCHING:
+                self.phase = Phase.DONE
+
+    def _deliver(self, messages: list[_Held]) -> None:
         run: list[Payload] = []
         at = 0.0
-        for held in self._held:
-            if (held.topic, held.identity) in self._delivered:
-                self.duplicates += 1
-                continue
+        for held in messages:
             if run and held.received_at != at:
                 self._new.deliver_now(run, at)
                 run = []
@@ -185,82 +346,92 @@ class Handover:
             run.append(held.payload)
         if run:
             self._new.deliver_now(run, at)
-        self._held.clear()
-        # The old one may have been ahead: what it delivered is still to come over the new one.
-        self._new.replace_gate(self._hold, self._catch_up)
-        self.phase = Phase.DONE
 
     def _catch_up(self, batch: Batch) -> list[Payload]:
-        """Drop what the old connection has delivered, until each topic brings something new."""
+        """Drop what the old connection has delivered, until each topic has brought all of it."""
+        if not self._behind:
+            return batch.messages
         kept: list[Payload] = []
         for payload in batch.messages:
-            topic, identity = self._identify(payload)
-            if topic in self._behind:
-                if (topic or "", identity) in self._delivered:
-                    self.duplicates += 1
-                    continue
-                self._behind.discard(topic or "")
-            kept.append(payload)
-        if not self._behind:
-            self.release_new()
+            topic, identity = self._identify_new(payload)
+            if topic is None or topic not in self._behind or topic not in self.topics:
+                kept.append(payload)
+            elif self._was_delivered((topic, identity)):
+                self._dropped_new += 1
+                if identity == self._latest.get(topic):
+                    self._behind.discard(topic)
+            else:
+                kept.append(payload)
         return kept
 
     # On the thread that steps.
 
     def step(self, now: float) -> Phase:
         """Go on if it is time to."""
-        if self.phase is Phase.OPENING:
-            self._watch_opening(now)
-        elif self.phase is Phase.OVERLAPPING:
-            self._watch_overlap(now)
+        if self.phase is Phase.OPENING and self._is_remembering and not self._has_begun:
+            try:
+                self._begin_new()
+            except Exception as error:  # a venue of the user's may raise anything
+                self.error = error
+                self.fail()
+            self._has_begun = True
+        if self.phase is Phase.OPENING and not self._new.is_connected and not self._held:
+            # What was delivered before now cannot come over a connection that is still to begin.
+            # It is kept for one step more, for those who look at it right now.
+            self._delivered_before, self._delivered = self._delivered, set()
+        with self._lock:
+            is_decided = self.phase in UNDECIDED and self._watch(now)
+            if is_decided:
+                self.phase = Phase.SWITCHING
+        if is_decided:
+            self._old.after_queued(self._end_old)
+        elif self.phase in UNDECIDED and self._is_hopeless(now):
+            self.fail()
         return self.phase
 
-    def _watch_opening(self, now: float) -> None:
-        if self._has_begun and self._new.is_connected and self._new.has_confirmed(self.topics):
-            self._confirmed_at = now
+    def _watch(self, now: float) -> bool:
+        """See how far it is; returns whether to switch."""
+        if self.phase is Phase.OVERLAPPING and not self._old.is_connected:
+            return self._do_without_old()
+        if not self._is_confirmed():
+            if self.phase is Phase.OVERLAPPING:
+                # It was lost again, or topics have joined.
+                self.phase = Phase.OPENING
+                self._deadline = max(self._deadline, now + PROOF_TIMEOUT)
+            return False
+        if self.phase is Phase.OPENING or self._new.generation != self._confirmed_generation:
+            self._confirmed_at, self._confirmed_generation = now, self._new.generation
             self.phase = Phase.OVERLAPPING
-        elif now >= self._deadline:
-            self.fail()
+        return self._is_overlap_over(now) if self._old.is_connected else self._do_without_old()
 
-    def _watch_overlap(self, now: float) -> None:
-        if self._old.is_connected and not self._new.has_confirmed(self.topics):
-            # It was lost again: what it held is no proof of what it will bring.
-            self._earliest = {}
-            self.phase, self._deadline = Phase.OPENING, now + PROOF_TIMEOUT
-        elif self._is_overlap_over(now):
-            self.phase = Phase.SWITCHING
-            self._old.after_queued(self._end_old)
+    def _do_without_old(self) -> bool:
+        """Switch, since the old one brings nothing more; say whether that left a hole."""
+        proof = self._proof
+        has_met = proof.generation == self._confirmed_generation and proof.met >= self.topics
+        self.has_hole = not has_met
+        return True
+
+    def _is_confirmed(self) -> bool:
+        new = self._new
+        return self._has_begun and new.is_connected and new.has_confirmed(self.topics)
 
     def _is_overlap_over(self, now: float) -> bool:
         assert self._confirmed_at is not None
-        if not self._old.is_connected or len(self._held) >= MOST_HELD:
-            return True  # it brings nothing more, or memory is at stake
         age = now - self._confirmed_at
-        if age < OVERLAP:
-            return False
-        return age >= PROOF_TIMEOUT or self._is_proved()
+        if len(self._held) >= MOST_HELD or age >= PROOF_TIMEOUT:
+            return True
+        return self._is_proved() and (age >= OVERLAP or self._proof.met >= self.topics)
 
     def _is_proved(self) -> bool:
         """Whether the two have met: of each topic, one message has come over both.
 
-        Both are in order, so all before it came over the old one and all behind it over the new.
-        A snapshot that only the new one got is no hindrance.
+        A snapshot that only the new one got is no hindrance, nor is a topic that is quiet.
         """
-        return all(
-            any((topic, identity) in self._delivered for identity in identities)
-            for topic, identities in list(self._earliest.items())
-        )
+        proof = self._proof
+        if proof.generation != self._confirmed_generation:
+            return not proof.brought  # nothing has come yet since it was confirmed
+        return proof.brought <= proof.met
 
-    def fail(self) -> None:
-        """Give up: the old connection keeps the topics; what was held came over it too."""
-        self.phase = Phase.FAILED
-        self.release_old()
-        self._new.remove_gate(self._hold)
-
-    def release_new(self) -> None:
-        """Look no more at what the new connection brings: it has caught up."""
-        self._new.remove_gate(self._catch_up)
-
-    def release_old(self) -> None:
-        """Look no more at what the old connection brings: the server has ended its topics."""
-        self._old.remove_gate(self._remember)
+    def _is_hopeless(self, now: float) -> bool:
+        is_late = self.phase is Phase.OPENING and now >= self._deadline
+        return is_late or len(self._delivered) >= MOST_REMEMBERED
