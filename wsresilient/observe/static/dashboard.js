@@ -12,6 +12,7 @@ import { Table } from "./table.js";
 
 const SPANS = 90; // of the past in a plot; a minute is the shortest that the history knows
 const LIVE_POINTS = 450;
+const SHORTEST_SPAN = 60;
 const TRENDS_EVERY = 5000;
 
 const overview = new Overview();
@@ -28,12 +29,14 @@ const range = choice("range", () => {
 let past = { minutes: 0, points: [], due: 0 };
 let trendsDue = 0;
 let now = Date.now() / 1000; // by the process's clock, at its latest answer
+let uptime = 0;
 let known = "";
 
 const askForNews = watch({ summary: showSummary, news: showNews, lost: showLost });
 
 function showSummary(summary, at) {
   now = at;
+  uptime = summary.uptime;
   setAttribute(document.body, "data-feed", "live");
   setText(byId("feed"), "live");
   const point = pointOf(summary, at);
@@ -43,7 +46,7 @@ function showSummary(summary, at) {
   drawPlots();
   if (Date.now() >= trendsDue) {
     trendsDue = Date.now() + TRENDS_EVERY;
-    table.drawTrends(at);
+    table.drawTrends(now, span(3600));
   }
   // Whoever has just been lost has a cause, and it should be there at once.
   const changed = fingerprint(summary);
@@ -70,8 +73,13 @@ function showLost(error, heardAt) {
   setText(byId("feed"), `no answer since ${moment(heardAt)}: ${error.message}; trying again`);
 }
 
+/** How many seconds to show: of a process that has just begun, not the time before it. */
+function span(wanted) {
+  return Math.min(wanted, Math.max(uptime, SHORTEST_SPAN));
+}
+
 function drawPlots() {
-  const from = now - Number(range()) * 60;
+  const from = now - span(Number(range()) * 60);
   plots.showLines(live.after(past.points, from, (now - from) / LIVE_POINTS), from, now);
   plots.showEnds(ends.since(from), from, now);
   ends.show(from);

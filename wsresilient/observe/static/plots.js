@@ -7,7 +7,8 @@ import { count, milliseconds, moment, tick } from "./format.js";
 /* global uPlot */
 
 const SPANS = 60; // bars of the plot of ends
-const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
+const minutes = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
+const seconds = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 
 function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -18,6 +19,10 @@ function faded(name) {
   return () => `${color(name)}22`;
 }
 
+function timeOfDay(at, step) {
+  return (step < 60 ? seconds : minutes).format(new Date(at * 1000));
+}
+
 function axis(format, size) {
   return {
     stroke: () => color("--muted"),
@@ -25,7 +30,8 @@ function axis(format, size) {
     ticks: { show: false },
     font: "12px system-ui, sans-serif",
     size,
-    values: (_plot, values) => values.map((value) => (value === null ? "" : format(value))),
+    values: (_plot, values, _axis, _space, step) =>
+      values.map((value) => (value === null ? "" : format(value, step))),
   };
 }
 
@@ -35,10 +41,17 @@ function line(label, name, value, options = {}) {
     stroke: () => color(name),
     width: 2,
     spanGaps: false,
-    points: { show: false },
+    points: { show: true, size: 4, filter: lonely },
     value: (_plot, number) => value(number),
     ...options,
   };
+}
+
+/** Points between two gaps, which no line shows. */
+function lonely(plot, series) {
+  const values = plot.data[series];
+  const known = (index) => (values[index] ?? null) !== null;
+  return [...values.keys()].filter((i) => known(i) && !known(i - 1) && !known(i + 1));
 }
 
 /** One plot that keeps the width of its place. */
@@ -59,7 +72,7 @@ class Plot {
         cursor: { sync: { key: "time" }, points: { size: 7 }, drag: { x: false, y: false } },
         legend: { live: true },
         scales: { x: { time: true }, y: { range: bounds } },
-        axes: [axis((at) => clock.format(new Date(at * 1000)), 28), axis(format, 58)],
+        axes: [axis(timeOfDay, 28), axis(format, 58)],
         series: [
           { label: "at", value: (_plot, at) => (at === null ? "any time" : moment(at)) },
           ...series,
@@ -115,7 +128,7 @@ export class Plots {
   #rtt = new Plot("plot-rtt", {
     height: 190,
     resting: last,
-    format: milliseconds,
+    format: (value) => `${tick(value * 1000)} ms`,
     bounds: fromZero,
     series: [
       line("slowest", "--slow", milliseconds, { dash: [4, 3], width: 1.5 }),

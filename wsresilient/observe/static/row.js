@@ -116,12 +116,13 @@ export class Row {
     this.#trend = kept.filter(([at]) => at > newest - TREND_SPAN);
   }
 
-  /** Draw the little plot, with the rate of this moment at its end. */
-  drawTrend(now) {
-    const points = [...this.#trend, [now, this.stats.messages_per_minute]];
+  /** Draw the little plot of so many seconds, with the rate of this moment at its end. */
+  drawTrend(now, span) {
+    const past = this.#trend.filter(([at]) => at >= now - span);
+    const points = [...past, [now, this.stats.messages_per_minute]];
     const most = Math.max(...points.map(([, rate]) => rate), 1);
     const d = points.map(([at, rate], index) => {
-      const x = TREND_WIDTH * (1 - (now - at) / TREND_SPAN);
+      const x = TREND_WIDTH * (1 - (now - at) / span);
       const y = TREND_HEIGHT - 2 - (TREND_HEIGHT - 4) * (rate / most);
       return `${index ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
     });

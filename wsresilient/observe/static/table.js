@@ -69,8 +69,8 @@ export class Table {
     }
   }
 
-  drawTrends(now) {
-    for (const row of this.#rows.values()) row.drawTrend(now);
+  drawTrends(now, span) {
+    for (const row of this.#rows.values()) row.drawTrend(now, span);
   }
 
   #add(name) {
