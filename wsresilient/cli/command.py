@@ -38,6 +38,10 @@ Watch a stream survive. An embedded exchange streams trades and tickers; on the
 way to it a proxy breaks things: it pulls the cable, freezes the server, shuts
 the door; and then the exchange itself falls silent. One of each in 30 seconds.
 Nothing leaves this machine.
+
+With --pairs or --connections it is a pool of connections that survives: an
+exchange with MEXC's limits, hundreds of pairs, lines that are cut, pairs that
+fall silent or do not exist, a server that restarts.
 """
 
 _DEMO_EPILOG = """\
@@ -46,9 +50,11 @@ examples:
   wsresilient demo --duration 120
   wsresilient demo --plain | tee demo.log
   wsresilient demo --dashboard         # the same in a browser, for five minutes
+  wsresilient demo --pairs 750 --connections 8
 
-exit code: 0 when messages were flowing at the end, 1 when not, 2 for a bad
-argument or a missing library.
+exit code: 0 when messages were flowing at the end (with --pairs: when every
+connection was up and every pair live), 1 when not, 2 for a bad argument or a
+missing library.
 Ctrl-C ends it early, with the report.
 """
 
@@ -116,6 +122,10 @@ def _version() -> str:
 
 
 def _run_demo(arguments: argparse.Namespace) -> int:
+    if arguments.pairs is not None or arguments.connections is not None:
+        from .pool_demo import run_pool_demo
+
+        return run_pool_demo(arguments)
     from .demo import run_demo
 
     return run_demo(arguments)
@@ -147,7 +157,20 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         type=float,
         metavar="S",
         help="seconds, at least 8 (default 30, with --dashboard 300); shorter demos are played "
-        "faster, longer ones repeat the faults every 30 s",
+        "faster, longer ones repeat the faults every 30 s; with --pairs: default 45, at least "
+        "what the warm-up and one fault take",
+    )
+    command.add_argument(
+        "--pairs",
+        type=int,
+        metavar="N",
+        help="many pairs instead of one stream (default with --connections: 750)",
+    )
+    command.add_argument(
+        "--connections",
+        type=int,
+        metavar="N",
+        help="at most so many connections for them (default with --pairs: as few as they need)",
     )
     command.add_argument(
         "--dashboard",

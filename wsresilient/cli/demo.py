@@ -27,7 +27,7 @@ from .faults import ROUND, Ordeal, plain_words, plan, tell_survival
 from .output import LineWriter, logging_to, silence_standard_output
 from .views import PlainView, Scene, View, live_view
 
-__all__ = ["Director", "Stage", "Witness", "run_demo"]
+__all__ = ["Director", "Stage", "Witness", "run_demo", "serving_dashboard"]
 
 #: Seconds that it lasts; with a page there is more to look at.
 USUAL, USUAL_WITH_DASHBOARD = 30.0, 300.0
@@ -61,7 +61,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
     director = Director(stage, witness, view, duration, elapsed)
     formatter = logging.Formatter(view.log_format)
     with (
-        _dashboard(arguments.dashboard, stage.monitor, writer),
+        serving_dashboard(arguments.dashboard, stage.monitor, writer),
         logging_to(view.log, level=logging.INFO, formatter=formatter),
     ):
         outcome = director.play()
@@ -79,8 +79,12 @@ def _duration(arguments: argparse.Namespace) -> float:
 
 
 @contextlib.contextmanager
-def _dashboard(port: int | None, monitor: Monitor, writer: LineWriter) -> Iterator[None]:
-    """Serve the page, if it is wanted, and say where."""
+def serving_dashboard(port: int | None, monitor: Monitor, writer: LineWriter) -> Iterator[None]:
+    """Serve the page, if it is wanted, and say where.
+
+    :param port: None: it is not.
+    :raises ConfigurationError: the port is taken.
+    """
     if port is None:
         yield
         return

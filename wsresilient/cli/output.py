@@ -6,17 +6,20 @@ import contextlib
 import logging
 import os
 import select
+import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
-__all__ = ["LineWriter", "logging_to", "silence_standard_output"]
+__all__ = ["LineWriter", "Screen", "logging_to", "silence_standard_output"]
 
 #: Bytes that a pipe takes without blocking when it has room at all.
 _ROOM = getattr(select, "PIPE_BUF", 512)
 #: Seconds after which a writer that waits for room looks whether it is still wanted.
 _LOOK_EVERY = 0.1
+
+_CLEAR, _HOME, _END_OF_LINE, _END_OF_SCREEN = "\x1b[2J\x1b[H", "\x1b[H", "\x1b[K", "\x1b[J"
 
 
 class LineWriter:
@@ -68,6 +71,24 @@ class LineWriter:
             if has_room:
                 with contextlib.suppress(BlockingIOError):  # somebody else was faster
                     data = data[os.write(self._descriptor, data[:_ROOM]) :]
+
+
+class Screen:
+    """Draws lines on a terminal, each time in the place of those before.
+
+    :param writer: of the terminal.
+    """
+
+    def __init__(self, writer: LineWriter) -> None:
+        self._writer = writer
+        self._has_drawn = False
+
+    def draw(self, lines: Sequence[str]) -> None:
+        """Draw as many of the lines as there is room for."""
+        shown = f"{_END_OF_LINE}\n".join(lines[: shutil.get_terminal_size().lines - 1])
+        before = _HOME if self._has_drawn else _CLEAR
+        self._writer.write(f"{before}{shown}{_END_OF_LINE}\n{_END_OF_SCREEN}")
+        self._has_drawn = True
 
 
 def _plain_descriptor(stream: TextIO) -> int | None:

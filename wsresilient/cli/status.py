@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
 import threading
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from ..errors import ConfigurationError, describe
 from ..observe import format_report
 from ..runtime.clock import monotonic
 from ..runtime.http_client import HttpAnswer, HttpClient, NoAnswerError, parse_base_url
-from .output import LineWriter, silence_standard_output
+from .output import LineWriter, Screen, silence_standard_output
 
 __all__ = ["EXIT_UNKNOWN", "Look", "StatusSource", "UnknownStatusError", "run_status", "target_of"]
 
@@ -37,7 +36,6 @@ MAX_BODY = 32 * 1024 * 1024
 
 #: What of the history the report shows.
 _HISTORY = {"minutes": "60", "points": "1"}
-_CLEAR, _HOME, _END_OF_LINE, _END_OF_SCREEN = "\x1b[2J\x1b[H", "\x1b[H", "\x1b[K", "\x1b[J"
 
 
 class UnknownStatusError(Exception):
@@ -246,6 +244,7 @@ class _ReportPrinter(_Printer):
     def __init__(self, repeats: bool, url: str) -> None:
         super().__init__(repeats)
         self._url = url
+        self._screen = Screen(self.writer)
         self._has_printed = False
 
     def show(self, look: Look) -> None:
@@ -257,9 +256,7 @@ class _ReportPrinter(_Printer):
     def _print(self, text: str) -> None:
         lines = text.splitlines()
         if self._repeats and self.writer.is_terminal:
-            shown = f"{_END_OF_LINE}\n".join(lines[: shutil.get_terminal_size().lines - 1])
-            before = _HOME if self._has_printed else _CLEAR
-            self.writer.write(f"{before}{shown}{_END_OF_LINE}\n{_END_OF_SCREEN}")
+            self._screen.draw(lines)
         else:
             for line in ["", *lines] if self._has_printed else lines:
                 self.writer.write(line)

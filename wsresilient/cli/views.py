@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["LiveView", "PlainView", "Scene", "View", "live_view"]
+__all__ = ["LiveView", "PlainView", "Scene", "TimedLines", "View", "live_view"]
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ class View(Protocol):
         """Tell what the library says; called from any thread."""
 
 
-class PlainView:
-    """Lines: events and logs as they come, the status every second and on a change.
+class TimedLines:
+    """Lines with the time before them: events and logs as they come.
 
     :param writer: where to.
     :param elapsed: seconds since the start.
@@ -82,12 +82,35 @@ class PlainView:
     def __init__(self, writer: LineWriter, elapsed: Callable[[], float]) -> None:
         self._writer = writer
         self._elapsed = elapsed
-        self._shown: tuple[int, str, bool] | None = None
 
     @property
     def is_closed(self) -> bool:
         """Whether the reader of the pipe has gone."""
         return self._writer.is_broken
+
+    def event(self, text: str) -> None:
+        """Write it."""
+        self.line(f"*** {text}")
+
+    def log(self, text: str) -> None:
+        """Write it."""
+        self.line(text)
+
+    def line(self, text: str) -> None:
+        """Write a line."""
+        self._writer.write(f"[{self._elapsed():5.1f} s] {text}")
+
+
+class PlainView(TimedLines):
+    """The demo in lines: the status every second and on a change.
+
+    :param writer: where to.
+    :param elapsed: seconds since the start.
+    """
+
+    def __init__(self, writer: LineWriter, elapsed: Callable[[], float]) -> None:
+        super().__init__(writer, elapsed)
+        self._shown: tuple[int, str, bool] | None = None
 
     def __enter__(self) -> PlainView:
         return self
@@ -100,18 +123,7 @@ class PlainView:
         key = (int(scene.elapsed), scene.stats["state"], scene.current is not None)
         if key != self._shown:
             self._shown = key
-            self._line(_status_line(scene))
-
-    def event(self, text: str) -> None:
-        """Write it."""
-        self._line(f"*** {text}")
-
-    def log(self, text: str) -> None:
-        """Write it."""
-        self._line(text)
-
-    def _line(self, text: str) -> None:
-        self._writer.write(f"[{self._elapsed():5.1f} s] {text}")
+            self.line(_status_line(scene))
 
 
 def _status_line(scene: Scene) -> str:
