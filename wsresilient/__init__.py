@@ -16,6 +16,7 @@ from .core.credentials import Credentials
 from .core.endpoints import EndpointPolicy
 from .core.events import Gap, Message, StateChange
 from .core.failure import Failure, FailureKind
+from .core.following import TopByVolume
 from .core.market import Kline, OrderBook, Symbol, Ticker24h, Trade
 from .core.state import ConnectionState
 from .core.thresholds import Thresholds
@@ -107,6 +108,7 @@ __all__ = [
     "TLSError",
     "Thresholds",
     "Ticker24h",
+    "TopByVolume",
     "Trade",
     "VenueError",
     "WSResilientError",

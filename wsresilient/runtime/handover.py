@@ -13,16 +13,14 @@ from __future__ import annotations
 import enum
 import threading
 from collections.abc import Callable, Hashable, Iterable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from ..core.frames import Payload
+from ..core.overlap import Overlap
+from .carrier import Carrier, Gate, Identify
 from .lanes import Batch
 
 __all__ = ["CATCH_UP", "Carrier", "Gate", "Handover", "Identify", "Phase"]
-
-#: Gives the topic and the identity of a payload; (None, None) where it has none.
-Identify = Callable[[Payload], tuple[str | None, Hashable]]
-Gate = Callable[[Batch], list[Payload]]
 
 #: Seconds that both connections are kept after the new one is confirmed, for topics that are quiet.
 OVERLAP = 0.5
@@ -34,36 +32,6 @@ CATCH_UP = 10.0
 MOST_HELD = 100_000
 #: Messages of the old connection that are remembered; beyond it the handover is given up.
 MOST_REMEMBERED = 1_000_000
-
-
-class Carrier(Protocol):
-    """One of the two connections, as the handover sees it."""
-
-    @property
-    def generation(self) -> int:
-        """The number of its attempt."""
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether there is an open connection."""
-
-    def has_confirmed(self, topics: frozenset[str]) -> bool:
-        """Whether the server has confirmed, or refused, all of these topics."""
-
-    def add_gate(self, gate: Gate) -> None:
-        """Let all batches go through one function more, behind those that there are."""
-
-    def remove_gate(self, gate: Gate) -> None:
-        """Let them go through one function less, if it is there."""
-
-    def replace_gate(self, gate: Gate, other: Gate) -> None:
-        """Let them go through another function in the place of one, if it is there."""
-
-    def after_queued(self, call: Callable[[], object]) -> None:
-        """Make a call on the serving thread, behind all that is queued."""
-
-    def deliver_now(self, payloads: list[Payload], received_at: float) -> None:
-        """Give messages to the handlers, past the gates; on the serving thread."""
 
 
 class Phase(str, enum.Enum):
@@ -86,22 +54,6 @@ class _Held(NamedTuple):
     received_at: float
 
 
-class _Proof:
-    """What the new connection has brought in one generation, and what of it both have brought.
-
-    Both serving threads publish what they have seen before they look at what the other has, so
-    one of them sees that they met.
-    """
-
-    __slots__ = ("brought", "came", "generation", "met")
-
-    def __init__(self, generation: int) -> None:
-        self.generation = generation
-        self.came: set[tuple[str, Hashable]] = set()  # messages
-        self.brought: set[str] = set()  # their topics
-        self.met: set[str] = set()  # topics of which one message has come over both
-
-
 class Handover:
     """One move.
 
@@ -116,6 +68,8 @@ class Handover:
     :param now: monotonic seconds.
     :ivar topics: those that are moving now.
     :ivar error: what ``begin_new`` raised, or None.
+    :ivar is_old_free: whether what the old one brings is looked at no more.
+    :ivar is_new_free: whether what the new one brings is looked at no more.
     :ivar has_hole: whether the old connection was lost before the two had met, so that
         messages may be missing.
     """
@@ -140,6 +94,7 @@ class Handover:
         self._lock = threading.Lock()  # guards the writing of topics and phase
         self.topics = frozenset(topics)  # replaced, never changed
         self.phase = Phase.OPENING
+        self._overlap = Overlap()
         self.error: Exception | None = None
         self.has_hole = False
         # Written by the thread that steps.
@@ -149,17 +104,15 @@ class Handover:
         self._confirmed_generation = 0
         # Written by the old connection's serving thread.
         self._is_remembering = False
-        self._delivered: set[tuple[str, Hashable]] = set()
-        self._delivered_before: set[tuple[str, Hashable]] = set()
-        self._latest: dict[str, Hashable] = {}  # the last message of each topic
         self._drops_old = False
         self._dropped_old = 0
         # Written by the new connection's serving thread.
-        self._proof = _Proof(0)
         self._held: list[_Held] = []
         self._behind: set[str] = set()
         self._dropped_new = 0
-        #: The old one has delivered its last, or all is given up: nobody has to wait any more.
+        self.is_old_free = False  # nobody looks at what the old one brings any more
+        self.is_new_free = False  # nor at what the new one brings
+        #: The old one has delivered its last, or all is given up: nobody has to wait.
         self._old_is_over = threading.Event()
         new.add_gate(self._hold)
         old.add_gate(self._remember)
@@ -231,10 +184,12 @@ class Handover:
         """Look no more at what the new connection brings."""
         self._new.remove_gate(self._hold)
         self._new.remove_gate(self._catch_up)
+        self.is_new_free = True
 
     def release_old(self) -> None:
         """Look no more at what the old connection brings: the server has ended its topics."""
         self._old.remove_gate(self._remember)
+        self.is_old_free = True
 
     # On the old connection's serving thread.
 
@@ -252,16 +207,8 @@ class Handover:
                 self._dropped_old += 1
             else:
                 kept.append(payload)
-                self._note_delivered(topic, identity)
+                self._overlap.delivered(topic, identity)
         return kept
-
-    def _note_delivered(self, topic: str, identity: Hashable) -> None:
-        message = (topic, identity)
-        self._delivered.add(message)
-        self._latest[topic] = identity
-        proof = self._proof
-        if message in proof.came:
-            proof.met.add(topic)
 
     def _end_old(self) -> None:
         """Deliver no more of the old connection; what was queued has been served."""
@@ -274,31 +221,17 @@ class Handover:
 
     def _hold(self, batch: Batch) -> list[Payload]:
         """Keep what the new connection brings of these topics."""
-        proof = self._proof
-        if proof.generation != batch.generation:
-            # It was lost meanwhile: what it brought before proves nothing of what it will bring.
-            proof = self._proof = _Proof(batch.generation)
         kept: list[Payload] = []
         for payload in batch.messages:
             topic, identity = self._identify_new(payload)
             if topic is None or topic not in self.topics:
                 kept.append(payload)
             elif self.phase is not Phase.FAILED:
-                self._note_brought(proof, topic, identity)
+                self._overlap.brought(topic, identity, generation=batch.generation)
                 self._held.append(_Held(payload, topic, identity, batch.received_at))
         if len(self._held) >= MOST_HELD:
             self._wait_for_old()
         return kept
-
-    def _note_brought(self, proof: _Proof, topic: str, identity: Hashable) -> None:
-        message = (topic, identity)
-        proof.came.add(message)
-        proof.brought.add(topic)
-        if self._was_delivered(message):
-            proof.met.add(topic)
-
-    def _was_delivered(self, message: tuple[str, Hashable]) -> bool:
-        return message in self._delivered or message in self._delivered_before
 
     def _wait_for_old(self) -> None:
         """Hold no more than can be held: be as slow as the old connection's handler."""
@@ -312,7 +245,7 @@ class Handover:
         rest: list[_Held] = []
         passed: set[str] = set()
         for held in reversed(self._held):
-            if held.topic not in passed and self._was_delivered((held.topic, held.identity)):
+            if held.topic not in passed and self._overlap.was_delivered(held.topic, held.identity):
                 passed.add(held.topic)
             if held.topic not in passed:
                 rest.append(held)
@@ -324,11 +257,8 @@ class Handover:
         if self.phase is not Phase.SWITCHING or not self._drops_old:
             return
         rest, self._held = self._undelivered(), []
-        came = self._proof.came
         # The old one may have been ahead: what it delivered is still to come over the new one.
-        self._behind = {
-            topic for topic, latest in self._latest.items() if (topic, latest) not in came
-        }
+        self._behind = self._overlap.behind()
         self._new.replace_gate(self._hold, self._catch_up)
         self._deliver([held for held in rest if held.topic in self.topics])
         with self._lock:
@@ -356,9 +286,9 @@ class Handover:
             topic, identity = self._identify_new(payload)
             if topic is None or topic not in self._behind or topic not in self.topics:
                 kept.append(payload)
-            elif self._was_delivered((topic, identity)):
+            elif self._overlap.was_delivered(topic, identity):
                 self._dropped_new += 1
-                if identity == self._latest.get(topic):
+                if self._overlap.is_latest(topic, identity):
                     self._behind.discard(topic)
             else:
                 kept.append(payload)
@@ -376,9 +306,7 @@ class Handover:
                 self.fail()
             self._has_begun = True
         if self.phase is Phase.OPENING and not self._new.is_connected and not self._held:
-            # What was delivered before now cannot come over a connection that is still to begin.
-            # It is kept for one step more, for those who look at it right now.
-            self._delivered_before, self._delivered = self._delivered, set()
+            self._overlap.forget()
         with self._lock:
             is_decided = self.phase in UNDECIDED and self._watch(now)
             if is_decided:
@@ -406,9 +334,7 @@ class Handover:
 
     def _do_without_old(self) -> bool:
         """Switch, since the old one brings nothing more; say whether that left a hole."""
-        proof = self._proof
-        has_met = proof.generation == self._confirmed_generation and proof.met >= self.topics
-        self.has_hole = not has_met
+        self.has_hole = not self._has_met_everywhere()
         return True
 
     def _is_confirmed(self) -> bool:
@@ -420,18 +346,13 @@ class Handover:
         age = now - self._confirmed_at
         if len(self._held) >= MOST_HELD or age >= PROOF_TIMEOUT:
             return True
-        return self._is_proved() and (age >= OVERLAP or self._proof.met >= self.topics)
+        if not self._overlap.is_proved(self._confirmed_generation):
+            return False
+        return age >= OVERLAP or self._has_met_everywhere()
 
-    def _is_proved(self) -> bool:
-        """Whether the two have met: of each topic, one message has come over both.
-
-        A snapshot that only the new one got is no hindrance, nor is a topic that is quiet.
-        """
-        proof = self._proof
-        if proof.generation != self._confirmed_generation:
-            return not proof.brought  # nothing has come yet since it was confirmed
-        return proof.brought <= proof.met
+    def _has_met_everywhere(self) -> bool:
+        return self._overlap.has_met(self.topics, self._confirmed_generation)
 
     def _is_hopeless(self, now: float) -> bool:
         is_late = self.phase is Phase.OPENING and now >= self._deadline
-        return is_late or len(self._delivered) >= MOST_REMEMBERED
+        return is_late or len(self._overlap) >= MOST_REMEMBERED

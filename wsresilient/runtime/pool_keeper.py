@@ -1,25 +1,25 @@
 """What a pool does over time: warm-up, rotation, moves, restarts. One thread, many small steps.
 
 It waits for nothing but its next look: connections are asked to start and to stop, handovers go
-on by themselves. Which topics go where is the pool's business.
+on by themselves (``pool_moves.py``). Which topics go where is the pool's business.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
-from ..core.events import Message
 from ..core.placement import Move
 from ..core.pool_settings import PoolSettings
-from ..core.warmup import start_delay
+from ..core.state import ConnectionState
+from ..errors import WSResilientError, describe
 from .clock import monotonic
-from .handover import CATCH_UP, Handover, Phase
 from .logs import Log
 from .pool_member import PoolMember
+from .pool_moves import PoolMoves
 from .pool_roster import PoolRoster
+from .pool_warmup import WarmUp
 from .threads import gather, spawn
 
 __all__ = ["PoolKeeper"]
@@ -29,37 +29,28 @@ log = Log("wsresilient.pool")
 #: Seconds between two looks while something is under way, and while nothing is.
 BUSY_PAUSE = 0.02
 IDLE_PAUSE = 1.0
-#: Rotations at a time: each needs a connection more than there are.
+#: Rotations at a time: each needs a connection more than there are, or makes a hole.
 MOST_ROTATIONS = 4
 #: Seconds after which a rotation that did not work is tried again.
 ROTATE_AGAIN = 60.0
-
-
-@dataclass(eq=False, slots=True)
-class _Moving:
-    """A handover and what it is for.
-
-    :ivar retires: whether the old connection ends with it.
-    :ivar done_at: monotonic time of the switch.
-    """
-
-    handover: Handover
-    old: PoolMember
-    new: PoolMember
-    retires: bool
-    done_at: float = 0.0
+#: Seconds for which others wait for a connection that is gone and not back yet.
+REJOIN_WITHIN = 10.0
+#: Seconds after which a member that could not be started is tried again.
+START_AGAIN = 0.2
 
 
 class PoolKeeper:
     """Looks after the members of one pool.
 
     :param name: of the pool.
-    :param roster: the members.
+    :param settings: of the pool.
+    :param roster: the members; its lock guards the fields here.
+    :param moves: the handovers.
     :param make: makes the successor of a member, not started.
-    :param subscribe: subscribes topics, with their handlers, on a member.
-    :param key_of: names a message.
-    :param is_due: tells whether a member of this name and age is to be rotated.
-    :param has_spare: tells whether so many connections more may be open for a while.
+    :param plan: gives the moves that even the members out.
+    :param is_due: tells whether a member of this name and age is to be rotated; a user's function
+        may be behind it.
+    :param has_spare: tells whether one connection more may be open for a while.
     """
 
     def __init__(
@@ -67,283 +58,285 @@ class PoolKeeper:
         name: str,
         settings: PoolSettings,
         roster: PoolRoster,
+        moves: PoolMoves,
         *,
         make: Callable[[PoolMember], PoolMember],
-        subscribe: Callable[[PoolMember, Iterable[str]], None],
-        key_of: Callable[[Message], Hashable],
+        plan: Callable[[], Iterable[Move]],
         is_due: Callable[[str, float], bool],
-        has_spare: Callable[[int], bool],
+        has_spare: Callable[[], bool],
     ) -> None:
         self._name = name
         self._settings = settings
         self._roster = roster
+        self._moves = moves
         self._make = make
-        self._subscribe = subscribe
-        self._key_of = key_of
+        self._plan = plan
         self._is_due = is_due
         self._has_spare = has_spare
-        # Guarded by the roster's lock:
-        self._to_start: deque[tuple[float, PoolMember]] = deque()  # when, who
-        self._warm_up_from = 0.0
-        self._warmed = 0  # members since then
-        self._to_rotate: dict[str, str] = {}  # name -> why
-        self._moving: list[_Moving] = []
-        self._draining: list[_Moving] = []
-        self._rotate_not_before: dict[str, float] = {}
-        self.rotations = 0
-        self._duplicates = 0  # of moves that are over
+        self._warm_up = WarmUp(
+            batch_size=settings.connect_batch_size,
+            batch_interval=settings.connect_batch_interval,
+        )
+        self._to_rotate: dict[PoolMember, str] = {}  # who, why
+        self._rejoining: dict[PoolMember, tuple[int, float]] = {}  # generation before, until when
+        self._not_before: dict[str, float] = {}  # of rotations that did not work
+        self._ask_at = 0.0  # when to ask again who is due
+        self._is_uneven = False  # rebalance() was called
+        self._rotations = 0  # break before make
+        # Filled by any thread without the lock: whoever asks may not wait.
+        self._asked: deque[tuple[PoolMember, str]] = deque()
         self._wake = threading.Event()
-        self._progress = threading.Event()  # never set: a wait that names what it is for
-        self._stopping = False
+        self._running: object = None  # stands for one start(); None: stopped
         self._thread: threading.Thread | None = None
+
+    def __repr__(self) -> str:
+        return f"<PoolKeeper of {self._name}, {len(self._warm_up)} waiting, {self._moves!r}>"
 
     # From any thread.
 
+    def start(self) -> None:
+        """Begin to look after the members; the roster's lock is held."""
+        self._asked.clear()
+        self._to_rotate.clear()
+        self._rejoining.clear()
+        self._running = running = object()
+        self._thread = spawn(self._run, running, name=f"wsr-pool-{self._name}")
+
+    def request_stop(self) -> None:
+        """Do nothing more; the roster's lock is held."""
+        self._running = None
+        self._is_uneven = False
+        self._warm_up.clear()
+        self._wake.set()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread's end; the caller does not count."""
+        thread = self._thread
+        return thread is None or not gather([thread], timeout=timeout)
+
+    def is_own_thread(self) -> bool:
+        """Whether the calling thread is the keeper's: inside of the user's ``may_rotate``."""
+        return threading.current_thread() is self._thread
+
     def start_later(self, member: PoolMember) -> None:
-        """Start a member when its turn in the warm-up comes."""
-        now = monotonic()
-        with self._roster.hold():
-            due = self._warm_up_from + self._delay_of(self._warmed)
-            if due < now and not self._to_start:
-                # The last one was long ago: a warm-up of its own.
-                self._warm_up_from, self._warmed, due = now, 0, now
-            self._warmed += 1
-            self._to_start.append((due, member))
+        """Start a member when its turn in the warm-up comes; the roster's lock is held."""
+        self._warm_up.add(member, monotonic())
         self._wake.set()
 
-    def _delay_of(self, index: int) -> float:
-        return start_delay(
-            index,
-            batch_size=self._settings.connect_batch_size,
-            batch_interval=self._settings.connect_batch_interval,
-        )
-
-    def rotate_soon(self, name: str, why: str) -> None:
+    def rotate_soon(self, member: PoolMember, why: str) -> None:
         """Replace a member as soon as possible; it must not wait, and does not."""
-        with self._roster.hold():
-            self._to_rotate.setdefault(name, why)
+        self._asked.append((member, why))
         self._wake.set()
 
-    def move(self, moves: Iterable[Move]) -> None:
-        """Begin to move topics between members, without a hole."""
-        pairs: dict[tuple[str, str], list[str]] = {}
-        for one in moves:
-            pairs.setdefault((one.source, one.target), []).append(one.topic)
-        now = monotonic()
-        with self._roster.hold():
-            for (source, target), topics in pairs.items():
-                old, new = self._roster.get(source), self._roster.get(target)
-                if old is not None and new is not None:
-                    self._begin(topics, old, new, retires=False, now=now)
+    def even_out_soon(self) -> None:
+        """Move topics as soon as nothing else moves; the roster's lock is held."""
+        self._is_uneven = True
         self._wake.set()
 
     @property
     def is_moving(self) -> bool:
-        """Whether topics are on their way from one member to another."""
-        return bool(self._moving or self._to_rotate)
+        """Whether members are being replaced or topics are on their way."""
+        now = monotonic()
+        with self._roster.hold():
+            return bool(
+                self._asked
+                or self._rejoining
+                or self._is_uneven
+                or self._moves.is_under_way
+                or any(not self._is_early(member, now) for member in self._to_rotate)
+            )
 
     @property
-    def waiting(self) -> int:
-        """Members whose turn has not come."""
-        return len(self._to_start)
-
-    def duplicates_dropped(self) -> int:
-        """Tell how many messages came over both connections of a move."""
-        with self._roster.hold():
-            under_way = [*self._moving, *self._draining]
-            return self._duplicates + sum(one.handover.duplicates for one in under_way)
-
-    def topics_under_way(self) -> set[str]:
-        """Give the topics that are moving; the roster's lock is held."""
-        return {topic for one in self._moving for topic in one.handover.topics}
-
-    def wait_for_progress(self, timeout: float) -> None:
-        """Wait a little, at most so many seconds."""
-        self._progress.wait(timeout)
-
-    def start(self) -> None:
-        """Begin to look after the members."""
-        self._stopping = False
-        self._thread = spawn(self._run, name=f"wsr-pool-{self._name}")
-
-    def request_stop(self) -> None:
-        """Do nothing more."""
-        self._stopping = True
-        self._wake.set()
-
-    def join(self, timeout: float) -> bool:
-        """Wait for the thread's end."""
-        thread = self._thread
-        return thread is None or not gather([thread], timeout=timeout)
+    def rotations(self) -> int:
+        """Planned replacements of connections so far."""
+        return self._rotations + self._moves.rotations
 
     # The thread.
 
-    def _run(self) -> None:
-        while not self._stopping:
+    def _run(self, running: object) -> None:
+        while self._running is running:
             pause = IDLE_PAUSE
             try:
-                pause = self._look(monotonic())
+                pause = self._look(running, monotonic())
             except Exception:
                 # A bug in one step must not end the care for all.
                 log.exception("%s: looking after the pool failed", self._name)
             self._wake.wait(pause)
             self._wake.clear()
 
-    def _look(self, now: float) -> float:
+    def _look(self, running: object, now: float) -> float:
         """Make all steps that are due; returns seconds until the next look."""
-        pause = self._start_due(now)
-        self._begin_rotations(now)
-        self._step_moves(now)
-        self._step_draining(now)
-        self._watch_health(now)
-        self._roster.forget_ended()
-        return BUSY_PAUSE if self._moving else min(pause, IDLE_PAUSE)
-
-    def _start_due(self, now: float) -> float:
-        """Start the members whose turn has come; returns seconds until the next one's."""
-        started = []
-        pause = IDLE_PAUSE
+        self._ask_who_is_due(now)  # calls the user's function, so that much may be new after it
+        self._start_due(running, now)
         with self._roster.hold():
-            wanted = set(self._roster.members())
-            while self._to_start:
-                due, member = self._to_start[0]
-                if due > now:
-                    pause = due - now
-                    break
-                self._to_start.popleft()
-                if member in wanted:
-                    member.is_started = True
-                    started.append(member)
-        for member in started:
-            member.ws.start()
-        return pause
+            if self._running is not running:
+                return IDLE_PAUSE
+            self._begin_rotations(now)
+            self._begin_moves(now)
+        self._moves_step(now)
+        self._watch_health(running, now)
+        self.close_empty()
+        self._roster.forget_ended()
+        return self._pause(now)
 
-    # Rotation and moves.
+    def _pause(self, now: float) -> float:
+        with self._roster.hold():
+            moves = self._moves
+            if moves.is_under_way or not moves.has_settled or self._rejoining:
+                return BUSY_PAUSE
+            idle = IDLE_PAUSE
+            if self._settings.auto_restart:
+                idle = max(BUSY_PAUSE, min(idle, self._settings.unhealthy_after / 2))
+            return min(idle, self._warm_up.wait(now))
+
+    # Warm-up.
+
+    def _start_due(self, running: object, now: float) -> None:
+        """Start the members whose turn has come."""
+        while True:
+            with self._roster.hold():
+                member = self._warm_up.take(now) if self._running is running else None
+                if member is None:
+                    return
+                if not self._roster.has(member):
+                    continue
+                member.is_started = True
+            if not self._begin(member):
+                with self._roster.hold():
+                    member.is_started = False
+                    self._warm_up.postpone(member, now + START_AGAIN)
+
+    def _begin(self, member: PoolMember) -> bool:
+        try:
+            return member.begin()
+        except (WSResilientError, RuntimeError) as error:  # the latter: no more threads
+            log.warning("%s: %s was not started: %s", self._name, member.name, describe(error))
+            return False
+
+    # Rotation.
+
+    def _ask_who_is_due(self, now: float) -> None:
+        if now < self._ask_at:
+            return
+        self._ask_at = now + IDLE_PAUSE
+        for member in self._roster.members():
+            is_asked = member in self._to_rotate or member.replacement is not None
+            age = None if is_asked else member.age
+            if age is not None and self._is_due(member.name, age):
+                self.rotate_soon(member, "it is due")
 
     def _begin_rotations(self, now: float) -> None:
-        for member in self._roster.members():
-            age = member.age
-            if age is not None and self._is_due(member.name, age):
-                self.rotate_soon(member.name, "planned rotation")
-        with self._roster.hold():
-            for name, why in list(self._to_rotate.items()):
-                if sum(one.retires for one in self._moving) >= MOST_ROTATIONS:
-                    return
-                del self._to_rotate[name]
-                found = self._roster.get(name)
-                if found is not None and now >= self._rotate_not_before.get(name, 0.0):
-                    self._rotate(found, why, now)
-
-    def _rotate(self, member: PoolMember, why: str, now: float) -> None:
-        """Replace a member; the roster's lock is held."""
-        self._rotate_not_before[member.name] = now + ROTATE_AGAIN
-        busy = any(member in (one.old, one.new) for one in self._moving)
-        extra = sum(one.retires for one in self._moving) + 1
-        if self._settings.rotation == "break_before_make" or not self._has_spare(extra):
-            member.ws.reconnect(why)
-            self.rotations += 1
-        elif not busy:
-            successor = self._make(member)
-            self._begin(member.topics(), member, successor, retires=True, now=now)
-
-    def _begin(
-        self, topics: Iterable[str], old: PoolMember, new: PoolMember, *, retires: bool, now: float
-    ) -> None:
-        """Begin a handover; the roster's lock is held."""
-        names = list(topics)
-
-        def begin_new() -> None:
-            self._subscribe(new, names)
-            if retires:
-                new.ws.start()
-
-        handover = Handover(
-            names,
-            old=old,
-            new=new,
-            identify=lambda payload: old.identify(payload, self._key_of),
-            begin_new=begin_new,
-            timeout=self._settings.handover_timeout,
-            now=now,
-        )
-        self._moving.append(_Moving(handover, old, new, retires))
-
-    def _step_moves(self, now: float) -> None:
-        for one in list(self._moving):
-            phase = one.handover.step(now)
-            if phase is Phase.DONE:
-                self._finish(one, now)
-            elif phase is Phase.FAILED:
-                self._abandon(one)
-
-    def _finish(self, one: _Moving, now: float) -> None:
-        one.done_at = now
-        with self._roster.hold():
-            self._moving.remove(one)
-            self._draining.append(one)
-            if one.retires:
-                self.rotations += 1
-                self._roster.add(one.new)
-                self._roster.let_go(one.old)
-        if one.retires:
-            one.new.is_started = True
-            one.old.leave("replaced by a new connection")
-            log.info("%s: %s has a new connection", self._name, one.new.name)
-        else:
-            one.old.ws.unsubscribe(*one.handover.topics)
-
-    def _abandon(self, one: _Moving) -> None:
-        with self._roster.hold():
-            self._moving.remove(one)
-        log.warning(
-            "%s: the new connection for %s was not ready in %g s; the old one stays",
-            self._name,
-            one.old.name,
-            self._settings.handover_timeout,
-        )
-        if one.retires:
-            one.new.leave("it was not ready in time")
-            with self._roster.hold():
-                self._roster.let_go(one.new)
-        else:
-            one.new.ws.unsubscribe(*one.handover.topics)
-
-    def _step_draining(self, now: float) -> None:
-        """Look no more at moved topics once both servers' sides of the move are over."""
-        for one in list(self._draining):
-            gone = not one.old.is_connected or one.old.has_left(one.handover.topics)
-            if not gone or now < one.done_at + CATCH_UP:
+        """Begin what was asked for, a few at a time; the roster's lock is held."""
+        while self._asked:
+            member, why = self._asked.popleft()
+            self._to_rotate.setdefault(member, why)
+        for member, (generation, until) in list(self._rejoining.items()):
+            if now >= until or (member.generation > generation and member.is_connected):
+                del self._rejoining[member]
+        for member, why in list(self._to_rotate.items()):
+            is_done = not self._roster.has(member) or member.replacement is not None
+            if is_done or not member.is_connected:
+                del self._to_rotate[member]  # what is down gets a new connection anyway
+            elif self._is_early(member, now):
                 continue
-            self._draining.remove(one)
-            self._duplicates += one.handover.duplicates
-            one.new.after_queued(one.handover.release_new)
-            if not one.retires:
-                one.old.after_queued(one.handover.release_old)
-                self._close_if_empty(one.old)
-
-    def _close_if_empty(self, member: PoolMember) -> None:
-        with self._roster.hold():
-            busy = any(member in (one.old, one.new) for one in self._moving)
-            if member.topics() or busy:
+            elif len(self._rejoining) + self._moves.opening >= MOST_ROTATIONS:
                 return
-            self._roster.let_go(member)
-        member.leave("no topics are left on it")
+            elif not self._moves.involves(member) and self._rotate(member, why, now):
+                del self._to_rotate[member]
+
+    def _is_early(self, member: PoolMember, now: float) -> bool:
+        return now < self._not_before.get(member.name, 0.0)
+
+    def _rotate(self, member: PoolMember, why: str, now: float) -> bool:
+        """Replace a member; False: not now. The roster's lock is held."""
+        if self._settings.rotation == "make_before_break":
+            if self._has_spare():
+                self._moves.replace(member, self._make(member), now)
+                return True
+            if self._moves.replacing:
+                return False  # there will be a spare one
+        self._rejoining[member] = (member.generation, now + REJOIN_WITHIN)
+        self._rotations += 1
+        member.ws.rotate(why)
+        return True
+
+    def may_rotate_again(self, names: Iterable[str]) -> None:
+        """Forget that rotations of these did not work."""
+        with self._roster.hold():
+            for name in names:
+                self._not_before.pop(name, None)
+
+    # Moves.
+
+    def _begin_moves(self, now: float) -> None:
+        """Even the members out when nothing else moves; the roster's lock is held."""
+        if not self._is_uneven or self._moves.is_under_way or not self._moves.has_settled:
+            return
+        self._is_uneven = False
+        pairs: dict[tuple[str, str], list[str]] = {}
+        for one in self._plan():
+            pairs.setdefault((one.source, one.target), []).append(one.topic)
+        for (source, target), topics in pairs.items():
+            old, new = self._roster.get(source), self._roster.get(target)
+            if old is not None and new is not None:
+                self._moves.move(topics, old, new, now)
+
+    def even_out_now(self) -> None:
+        """Move topics at once, while the pool is not started; the roster's lock is held."""
+        self._is_uneven = True
+        self._begin_moves(monotonic())
+
+    def _moves_step(self, now: float) -> None:
+        for member in self._moves.step(now):
+            self._not_before[member.name] = now + ROTATE_AGAIN
+            self.rotate_soon(member, "it did not work before")
 
     def close_empty(self) -> None:
-        """Close the members that have no topics left."""
-        for member in self._roster.members():
-            self._close_if_empty(member)
+        """Let the members end that have no topics left."""
+        with self._roster.hold():
+            empty = [
+                member
+                for member in self._roster.members()
+                if not member.load(by_rate=False).topics and not self._moves.involves(member)
+            ]
+            for member in empty:
+                self._roster.let_go(member)
+        for member in empty:
+            member.leave("no topics are left on it")
 
     # Health.
 
-    def _watch_health(self, now: float) -> None:
-        if not self._settings.auto_restart:
-            return
+    def _watch_health(self, running: object, now: float) -> None:
         for member in self._roster.members():
-            if not member.is_started or member.is_refused:
+            if not member.is_started or self._running is not running:
                 continue
             lasted = member.note_health(now)
-            since = now - (member.restarted_at or -self._settings.unhealthy_after)
-            if lasted >= self._settings.unhealthy_after <= since:
-                log.warning("%s: %s is unhealthy and restarted", self._name, member.name)
-                member.restart()
+            if member.ws.state is ConnectionState.DISCONNECTED and not member.ws.is_running:
+                # Somebody has stopped it, but for us: stop() and start() of the pool at once.
+                self._start_again(member)
+            elif (
+                self._settings.auto_restart
+                and member.is_given_up
+                and lasted >= self._settings.unhealthy_after
+                and member.rested_for(now) >= self._settings.unhealthy_after
+            ):
+                log.warning("%s: %s has failed and is restarted", self._name, member.name)
+                member.restarted_at = now
+                self._begin(member)
+
+    def _start_again(self, member: PoolMember) -> None:
+        with self._roster.hold():
+            if self._running is not None and self._roster.has(member):
+                member.is_started = False
+                self.start_later(member)
+
+    def forget_threads(self) -> None:
+        """In a child after a fork: the thread is no more."""
+        self._running = self._thread = None
+        self._wake = threading.Event()
+        self._asked.clear()
+        self._to_rotate.clear()
+        self._rejoining.clear()
+        self._is_uneven = False
+        self._warm_up.clear()
+        self._moves.forget_threads()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..core.placement import Load
+from ..errors import SubscriptionError
 from .pool_member import PoolMember
 
 __all__ = ["PoolRoster"]
@@ -15,17 +16,19 @@ __all__ = ["PoolRoster"]
 class PoolRoster:
     """The members of one pool, in the order in which they came.
 
-    :meth:`hold` is the pool's lock: it guards the members, what the pool and its keeper plan with
-    them, and nothing that waits happens while it is held.
+    :meth:`hold` is the pool's lock: it guards the members, their fields, what is kept of those
+    that are gone, and what the pool and its keeper plan with them. Nothing that waits and no
+    handler is called while it is held; other locks are taken inside of it, never around it.
     """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._members: dict[str, PoolMember] = {}
         self._leaving: list[PoolMember] = []
-        #: What members that are gone had counted.
+        #: What members that are gone had counted, and the topics that were refused there.
         self.messages_before = 0
         self.reconnects_before = 0
+        self.failed_before: dict[str, SubscriptionError] = {}
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
@@ -39,27 +42,47 @@ class PoolRoster:
             return list(self._members.values())
 
     def everybody(self) -> list[PoolMember]:
-        """Give the members and those that are leaving."""
+        """Give the members, those that are about to replace them, and those that are leaving."""
         with self._lock:
-            return [*self._members.values(), *self._leaving]
+            members = list(self._members.values())
+            successors = [one.replacement.member for one in members if one.replacement is not None]
+            return [*members, *successors, *self._leaving]
 
     def get(self, name: str) -> PoolMember | None:
         """Find a member."""
         with self._lock:
             return self._members.get(name)
 
+    def has(self, member: PoolMember) -> bool:
+        """Whether it is a member, and not one that was replaced or has left."""
+        with self._lock:
+            return self._members.get(member.name) is member
+
     def add(self, member: PoolMember) -> None:
         """Add a member; one of the same name gives way and leaves."""
         with self._lock:
+            before = self._members.get(member.name)
             self._members[member.name] = member
+            if before is not None:
+                self._note_leaving(before)
 
     def let_go(self, member: PoolMember) -> None:
         """Let a member leave: it is asked to stop, and joined later."""
         with self._lock:
             if self._members.get(member.name) is member:
                 del self._members[member.name]
-            if member not in self._leaving:
-                self._leaving.append(member)
+            self._note_leaving(member)
+
+    def _note_leaving(self, member: PoolMember) -> None:
+        if member not in self._leaving:
+            self._leaving.append(member)
+            self.failed_before |= member.ws.failed_subscriptions
+
+    def forget_failed(self, topics: Iterable[str]) -> None:
+        """Forget that these topics were refused: they are asked for again, or wanted no more."""
+        with self._lock:
+            for topic in topics:
+                self.failed_before.pop(topic, None)
 
     def forget_ended(self) -> None:
         """Forget those that have left."""
@@ -76,5 +99,8 @@ class PoolRoster:
         return [member.load(by_rate=by_rate) for member in self.members() if member.plane == plane]
 
     def forget_threads(self) -> None:
-        """In a child after a fork: nobody holds the lock."""
+        """In a child after a fork: nobody holds the lock, and nobody is leaving."""
         self._lock = threading.RLock()
+        self._leaving = []
+        for member in self._members.values():
+            member.forget_threads()

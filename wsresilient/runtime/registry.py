@@ -130,6 +130,16 @@ class ConnectionRegistry:
             self._connections.discard(connection)
             self._entries = [one for one in self._entries if one.connection is not connection]
 
+    def replace(self, connection: Registered, successor: Registered) -> None:
+        """Let another connection stand where one stood, under its number; at once."""
+        with self._lock:
+            self._connections.discard(connection)
+            self._connections.add(successor)
+            self._entries = [
+                Entry(one.number, successor) if one.connection is connection else one
+                for one in self._entries
+            ]
+
     def connections(self) -> list[Registered]:
         """Those that exist, oldest first."""
         with self._lock:
