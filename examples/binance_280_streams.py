@@ -1,9 +1,9 @@
 """280 streams of Binance, each on a connection of its own.
 
-Whoever opens 280 connections at once is turned away. A pool warms up: 20 connections, two seconds
-later the next 20. After an outage the delays are spread at random, and a ConnectLimiter keeps all
-of it below what Binance allows an address, 300 connects in five minutes; given a path, it does so
-for all processes of the machine together.
+Opened all at once they use up what Binance allows an address, 300 connects in five minutes, and the
+first outage locks it out. A pool warms up: 20 connections, two seconds later the next 20. After an
+outage the delays are spread at random, and a ConnectLimiter keeps all connects below the limit;
+given a path, it does so for all processes of the machine together.
 
 One connection takes up to 1024 streams. One for each is for those who want a failure to touch one
 stream only: leave max_subscriptions_per_connection out and the same program needs three.
@@ -46,7 +46,7 @@ class Streams:
         health = self.pool.check_health()
         print(
             f"{health['healthy']} of {health['total']} connections healthy, "
-            f"{health['waiting']} not opened yet, {sum(self.received.values()):,} trades, "
+            f"{health['waiting']} not opened yet, {self.received.total():,} trades, "
             f"{threading.active_count()} threads"
         )
         for name, reason in health["reasons"].items():
