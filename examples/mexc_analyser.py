@@ -12,8 +12,8 @@ import argparse
 import logging
 import time
 
-from wsresilient import ConnectionPool, Message, RestClient, VenueError
-from wsresilient.testing import FakeExchange
+from wsresilient import ConnectionPool, Message, TopByVolume
+from wsresilient.testing import FakeExchange, wait_until
 from wsresilient.venues import MEXC, Venue
 
 MOST_PAIRS = 950
@@ -26,52 +26,42 @@ class Analyser:
     """
 
     def __init__(self, venue: Venue, *, pairs_per_connection: int = 95) -> None:
-        self.venue = venue
         self.first: dict[str, float] = {}
         self.last: dict[str, float] = {}
         self.pool = ConnectionPool(
             venue,
+            channels=["deal"],
             max_connections=10,
             max_subscriptions_per_connection=pairs_per_connection,
             on_data=self.on_trades,
             auto_restart=True,
         )
+        self.pool.follow(TopByVolume(MOST_PAIRS), every=3600.0)
 
     def on_trades(self, message: Message) -> None:
         price = float(message.data[-1]["p"])
         self.first.setdefault(message.symbol, price)
         self.last[message.symbol] = price
 
-    def refresh_pairs(self) -> None:
-        with RestClient(self.venue) as rest:
-            pairs = rest.top_by_volume(MOST_PAIRS)
-        self.pool.set_subscriptions([("deal", pair) for pair in pairs])
-
     def print_movers(self, count: int = 5) -> None:
         moves = {pair: last / self.first[pair] - 1 for pair, last in list(self.last.items())}
         movers = sorted(moves, key=lambda pair: abs(moves[pair]), reverse=True)[:count]
-        print("\n" + ", ".join(f"{pair} {moves[pair]:+.2%}" for pair in movers))
+        print(", ".join(f"{pair} {moves[pair]:+.2%}" for pair in movers))
         pool = self.pool.get_statistics()
         print(
             f"{pool['active_connections']} of {pool['total_connections']} connections, "
             f"{pool['confirmed_subscriptions']} of {pool['total_subscriptions']} pairs, "
-            f"{pool['total_messages']:,} messages, {pool['reconnects']} reconnects"
+            f"{pool['total_messages']:,} messages, {pool['reconnects']} reconnects\n"
         )
 
 
 def run() -> None:
     analyser = Analyser(MEXC())
-    analyser.refresh_pairs()
     with analyser.pool:
         try:
             while True:
-                for _ in range(360):
-                    time.sleep(10.0)
-                    analyser.print_movers()
-                try:
-                    analyser.refresh_pairs()
-                except VenueError as error:
-                    logging.warning("the pairs stay as they are: %s", error)
+                time.sleep(10.0)
+                analyser.print_movers()
         except KeyboardInterrupt:
             print("stopped")
 
@@ -80,11 +70,11 @@ def demo() -> None:
     pairs = [f"COIN{number:03}_USDT" for number in range(1, 241)]
     with FakeExchange("mexc", symbols=pairs, rate=1000.0) as exchange:
         analyser = Analyser(exchange.venue, pairs_per_connection=30)
-        analyser.refresh_pairs()
         with analyser.pool:
+            wait_until(lambda: len(analyser.pool.subscriptions) == len(pairs))
             analyser.pool.wait_until_ready(timeout=10.0)
             analyser.print_movers()
-            print("\nThe exchange restarts:")
+            print("The exchange restarts:")
             exchange.restart()
             analyser.pool.wait_until_ready(timeout=10.0)
             analyser.print_movers()
