@@ -60,6 +60,16 @@ class PoolSettings:
         return dataclasses.replace(venue, topics_per_connection=most)
 
     def connections_with(self, venue: Limits) -> int:
-        """Give how many connections there may be: the venue's limit, or ours where it is less."""
+        """Give how many connections there may be: the venue's limit, or ours where it is less.
+
+        :raises ConfigurationError: they are too few for the redundancy.
+        """
         most = self.max_connections
-        return most if venue.connections is None else min(most, venue.connections)
+        if venue.connections is not None:
+            most = min(most, venue.connections)
+        if self.redundancy > most:
+            raise ConfigurationError(
+                f"redundancy is {self.redundancy} and the exchange allows {most} connections; "
+                "allowed: redundancy <= that"
+            )
+        return most
