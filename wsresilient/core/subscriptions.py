@@ -9,53 +9,21 @@ lock, sends what :meth:`SubscriptionRegistry.next_request` gives and tells how t
 
 from __future__ import annotations
 
-import enum
 from collections import deque
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Protocol
 
 from ..errors import SubscriptionError, SubscriptionLimitError
+from .first_data import FirstData
 from .incoming import Acknowledged, Refused
-from .limits import Limits
 from .topic_requests import PendingRequests, Request, channel_of
+from .topic_rules import SubscriptionRules, TopicState
 
-__all__ = ["SubscriptionRegistry", "SubscriptionRules", "TopicState"]
+__all__ = ["SubscriptionRegistry"]
 
 #: A request that failed as a whole is asked again in so many pieces.
 PIECES = 4
 #: Seconds of silence after "too many requests".
 PAUSE = 2.0
-
-
-class SubscriptionRules(Protocol):
-    """What the registry asks of a venue."""
-
-    limits: Limits
-    acknowledges: bool
-    data_confirms: bool
-
-    def is_implicit(self, topic: str) -> bool:
-        """Whether it comes by itself."""
-
-    def ends_with(self, topic: str, other: str) -> bool:
-        """Whether unsubscribing a topic ends another one too."""
-
-    def tag(self, topic: str, *, subscribing: bool) -> str | None:
-        """What its acknowledgement names instead of an id."""
-
-    def subscribe(self, topics: Sequence[str], request_id: int) -> str:
-        """The request, for its size."""
-
-    def unsubscribe(self, topics: Sequence[str], request_id: int) -> str:
-        """The request, for its size."""
-
-
-class TopicState(str, enum.Enum):
-    """What the server has of a topic; a topic without a state is not there."""
-
-    SUBSCRIBING = "subscribing"
-    PRESENT = "present"
-    UNSUBSCRIBING = "unsubscribing"
 
 
 class SubscriptionRegistry:
@@ -78,7 +46,6 @@ class SubscriptionRegistry:
         self._rules = rules
         self._ack_timeout = ack_timeout
         self._ack_retries = ack_retries
-        self._first_data_timeout = first_data_timeout
         self._wanted: dict[str, None] = {}
         #: Topics that were refused, or never answered; a new subscribe() clears them.
         self.failed: dict[str, SubscriptionError] = {}
@@ -91,7 +58,7 @@ class SubscriptionRegistry:
         self._pieces: deque[tuple[str, ...]] = deque()  # to subscribe in just these requests
         self._pending = PendingRequests()
         self._silent_tries: dict[str, int] = {}
-        self._awaited: dict[str, float] = {}  # no data yet; by when there should be some
+        self._awaited = FirstData(first_data_timeout)
         self._hold_until = 0.0
 
     def __repr__(self) -> str:
@@ -195,7 +162,7 @@ class SubscriptionRegistry:
 
     def _forget_wanted(self, topic: str) -> None:
         self._wanted.pop(topic, None)
-        self._awaited.pop(topic, None)
+        self._awaited.forget(topic)
         self._silent_tries.pop(topic, None)
 
     def _reconcile(self, topic: str) -> None:
@@ -357,8 +324,8 @@ class SubscriptionRegistry:
     def _present(self, topic: str, now: float) -> None:
         self._states[topic] = TopicState.PRESENT
         self._silent_tries.pop(topic, None)
-        if self._first_data_timeout is not None and topic in self._wanted:
-            self._awaited[topic] = now + self._first_data_timeout
+        if topic in self._wanted:
+            self._awaited.wait_for(topic, now)
 
     def refused(self, answer: Refused, now: float) -> list[SubscriptionError] | None:
         """Take a refusal.
@@ -430,6 +397,8 @@ class SubscriptionRegistry:
 
         :returns: topics that are given up, as errors.
         """
+        if now >= self._hold_until:
+            self._hold_until = 0.0  # or it would be a deadline that has always passed
         return [error for request in self._pending.late(now) for error in self._expired(request)]
 
     def _expired(self, request: Request) -> list[SubscriptionError]:
@@ -464,30 +433,19 @@ class SubscriptionRegistry:
 
     def data_came(self, topic: str, now: float) -> None:
         """Note data of a topic; needed only while :attr:`is_awaiting_data`."""
-        self._awaited.pop(topic, None)
+        self._awaited.forget(topic)
         if self._rules.data_confirms and self._states.get(topic) is TopicState.SUBSCRIBING:
             request = self._pending.holding(topic)
             if request is not None:
                 self._settle(request, [topic], now)
-                self._awaited.pop(topic, None)
+                self._awaited.forget(topic)
 
     def silent(self, now: float) -> list[str]:
         """Give the confirmed topics that have brought no data in time, each once."""
-        late = []
-        for topic, due in self._awaited.items():
-            if due > now:
-                break  # they stand in the order of their confirmation
-            late.append(topic)
-        for topic in late:
-            del self._awaited[topic]
-        return late
+        return self._awaited.silent(now)
 
     def next_deadline(self) -> float | None:
         """Monotonic time at which something has to be looked at, or None."""
-        first = self._pending.deadline()
-        times = [] if first is None else [first]
-        if self._awaited:
-            times.append(next(iter(self._awaited.values())))
-        if self._hold_until and not self.is_settled:
-            times.append(self._hold_until)
-        return min(times, default=None)
+        hold = self._hold_until if self._hold_until and not self.is_settled else None
+        times = (self._pending.deadline(), self._awaited.deadline(), hold)
+        return min((time for time in times if time is not None), default=None)

@@ -2,7 +2,7 @@
 
 It lives on the connection's thread, which calls it with what comes and with the time. It never
 waits: what cannot go out now is tried again at the next tick. What a message means it asks the
-venue, what has to be asked for the registry.
+venue; topics are asked for by ``topic_requester.py``.
 """
 
 from __future__ import annotations
@@ -30,28 +30,23 @@ from ..core.incoming import (
 )
 from ..core.login import login_failure, strings_of
 from ..core.redact import Redactor, shorten
-from ..core.topic_requests import Request
 from ..errors import (
     NotConnectedError,
     OpenTimeoutError,
     PingTimeoutError,
-    SubscriptionError,
     VenueError,
     as_exception,
-    describe,
 )
 from .clock import monotonic, wall_clock
 from .logs import Log
 from .pacing import Pacer
 from .subscriber import Subscriber
+from .topic_requester import RETRY, TopicRequester
 from .transport import Attempt
 
 __all__ = ["SessionHooks", "VenueSession"]
 
 log = Log("wsresilient.connection")
-
-#: Seconds after which something that the socket did not take is tried again.
-RETRY = 0.05
 
 
 class SessionHooks(Protocol):
@@ -92,7 +87,6 @@ class VenueSession:
         *,
         name: str,
     ) -> None:
-        self._subscriber = subscriber
         self._venue = subscriber.venue
         self._config = config
         self._pacer = pacer
@@ -106,7 +100,7 @@ class VenueSession:
         self._is_ready = False
         self._heartbeat: HeartbeatSchedule | None = None
         self._beats = 0
-        self._awaiting_data = False
+        self._topics = TopicRequester(subscriber, config, pacer, hooks.report, name=name)
 
     def __repr__(self) -> str:
         state = "ready" if self._is_ready else ("logging in" if self._login_by else "closed")
@@ -147,14 +141,11 @@ class VenueSession:
     def lost(self) -> None:
         """The connection has ended."""
         self._attempt, self._login_by, self._is_ready = None, None, False
-        self._awaiting_data = False
-        with self._subscriber.registry() as registry:
-            registry.lost()
+        self._topics.lost()
 
     def _become_ready(self) -> None:
         self._login_by, self._is_ready = None, True
-        with self._subscriber.registry() as registry:
-            registry.opened(self._subscriber.url_topics)
+        self._topics.opened()
         self._hooks.session_ready()
 
     def _end(self, error: Exception, *, graceful: bool = False) -> None:
@@ -174,8 +165,8 @@ class VenueSession:
             if self._attempt is not None:
                 self._attempt.wake()  # for a look at what follows from it
             messages = [payload for at, payload in enumerate(messages) if at not in taken]
-        if self._awaiting_data:
-            self._look_for_data(messages)
+        if self._topics.is_awaiting_data:
+            self._topics.look_for_data(messages)
         return messages
 
     def _suspects(self, messages: list[Payload]) -> list[tuple[int, Payload]]:
@@ -207,7 +198,11 @@ class VenueSession:
         if isinstance(incoming, Pong):
             return True
         if isinstance(incoming, Acknowledged):
-            return self._acknowledged(incoming) or self._is_answer(incoming.request_id)
+            return (
+                self._topics.acknowledged(incoming)
+                or incoming.request_id is None
+                or self._is_answer(incoming.request_id)
+            )
         if isinstance(incoming, Refused):
             return self._refused(incoming)
         if isinstance(incoming, LoggedIn):
@@ -228,12 +223,6 @@ class VenueSession:
     def _is_answer(self, request_id: Hashable) -> bool:
         return request_id is not None and self._hooks.is_own_answer(request_id)
 
-    def _acknowledged(self, answer: Acknowledged) -> bool:
-        with self._subscriber.registry() as registry:
-            taken = registry.acknowledged(answer, monotonic())
-            self._awaiting_data = registry.is_awaiting_data
-        return taken or answer.request_id is None
-
     def _refused(self, answer: Refused) -> bool:
         if self._login_by is not None and not answer.topics and answer.request_id is None:
             self._login_refused(
@@ -241,20 +230,10 @@ class VenueSession:
             )
             return True
         text = shorten(self._redact(answer.text)) or "an error without a text"
-        with self._subscriber.registry() as registry:
-            errors = registry.refused(dataclasses.replace(answer, text=text), monotonic())
-            self._awaiting_data = registry.is_awaiting_data
-        if errors is None:
-            if self._is_answer(answer.request_id):
-                return True
+        taken = self._topics.refused(dataclasses.replace(answer, text=text))
+        if not taken and not self._is_answer(answer.request_id):
             self._hooks.report(VenueError(f"{self._venue!r} says: {text}", code=answer.code))
-        self._report(errors or [])
         return True
-
-    def _report(self, errors: list[SubscriptionError]) -> None:
-        for error in errors:
-            log.warning("%s: %s", self._name, error)
-            self._hooks.report(error)
 
     def _login_refused(self, refusal: LoginRefused) -> None:
         if self._attempt is None:
@@ -280,22 +259,6 @@ class VenueSession:
         if early or not self._hooks.let_rotate(failure):
             self._attempt.interrupt(failure, graceful=True)
 
-    def _look_for_data(self, messages: list[Payload]) -> None:
-        """Note which topics bring data; only while one is awaited."""
-        index, seen = self._subscriber.index, set()
-        for payload in messages:
-            try:
-                incoming = self._venue.read(self._venue.decode(payload))
-            except BaseException:  # see _is_control
-                continue
-            if isinstance(incoming, Data):
-                seen.add(index.resolve(incoming))
-        now = monotonic()
-        with self._subscriber.registry() as registry:
-            for topic in seen:
-                registry.data_came(topic, now)
-            self._awaiting_data = registry.is_awaiting_data
-
     # Time.
 
     def tick(self, now: float) -> float:
@@ -310,7 +273,8 @@ class VenueSession:
             pause = self._beat(attempt, now)
             if self._login_by is not None:
                 return min(pause, self._watch_login(now))
-            return min(pause, self._request_topics(attempt, now))
+            may_request = self._hooks.may_request()
+            return min(pause, self._topics.tick(attempt, now, may_request=may_request))
         except NotConnectedError as error:
             self._end(error)
             return math.inf
@@ -356,69 +320,3 @@ class VenueSession:
             schedule.sent(now)
             wait = beat.interval
         return max(0.001, min(wait, schedule.deadline() - now))
-
-    def _request_topics(self, attempt: Attempt, now: float) -> float:
-        with self._subscriber.registry() as registry:
-            errors = registry.expire(now)
-            silent = registry.silent(now)
-            self._awaiting_data = registry.is_awaiting_data
-        self._report(errors)
-        for topic in silent:
-            self._report_silent(topic)
-        pause = self._send_requests(attempt, now) if self._hooks.may_request() else math.inf
-        with self._subscriber.registry() as registry:
-            deadline = registry.next_deadline()
-            self._awaiting_data = registry.is_awaiting_data
-        return pause if deadline is None else max(0.001, min(pause, deadline - now))
-
-    def _report_silent(self, topic: str) -> None:
-        timeout = self._config.first_data_timeout
-        self._report(
-            [
-                SubscriptionError(
-                    f"the topic {topic!r:.80} is confirmed and has brought no data for "
-                    f"{timeout:g} s; it stays subscribed. Is the symbol traded, the channel on "
-                    "this route?",
-                    topic=topic,
-                )
-            ]
-        )
-
-    def _send_requests(self, attempt: Attempt, now: float) -> float:
-        """Send what may go out now; returns seconds until more may."""
-        while True:
-            with self._subscriber.registry() as registry:
-                if not registry.has_request(now):
-                    return math.inf
-                wait = self._pacer.try_request()
-                if wait > 0.0:
-                    return wait
-                request = registry.next_request(now)
-            if request is None:
-                return math.inf
-            if not self._send_request(attempt, request):
-                return RETRY
-
-    def _send_request(self, attempt: Attempt, request: Request) -> bool:
-        build = self._venue.subscribe if request.subscribing else self._venue.unsubscribe
-        try:
-            payload = build(request.topics, request.request_id)
-        except BaseException as error:  # a venue of the user's may raise anything
-            self._give_up_request(request, error)
-            return True
-        gone = attempt.sender.try_send_text(payload.encode())
-        with self._subscriber.registry() as registry:
-            if gone:
-                registry.sent(request, monotonic())
-            else:
-                registry.unsent(request)
-        return gone
-
-    def _give_up_request(self, request: Request, error: BaseException) -> None:
-        text = f"the venue could not make the request: {describe(error)}"
-        with self._subscriber.registry() as registry:
-            errors = registry.refused(
-                Refused(request_id=request.request_id, topics=request.topics, text=text),
-                monotonic(),
-            )
-        self._report(errors or [])

@@ -337,7 +337,9 @@ def test_too_many_requests_means_a_pause_and_not_a_failure() -> None:
     deadline = made.next_deadline()
     assert deadline is not None
     assert deadline > 10.0
+    assert made.expire(deadline) == []
     assert send(made, deadline).topics == ("a",)
+    assert made.next_deadline() == deadline + 10.0  # and not the pause that is over
 
 
 def test_a_channel_that_is_refused_after_its_acknowledgement_loses_its_newest_topic() -> None:

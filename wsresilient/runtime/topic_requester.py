@@ -1,0 +1,170 @@
+"""Asking an exchange for topics: the registry's next request, when the pace allows it.
+
+The half of a session that has to do with topics; it lives on the connection's thread as well, and
+never waits there either.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from ..config import ConnectionConfig
+from ..core.frames import Payload
+from ..core.incoming import Acknowledged, Data, Refused
+from ..core.topic_requests import Request
+from ..errors import SubscriptionError, describe
+from .clock import monotonic
+from .logs import Log
+from .pacing import Pacer
+from .subscriber import Subscriber
+from .transport import Attempt
+
+__all__ = ["RETRY", "TopicRequester"]
+
+log = Log("wsresilient.connection")
+
+#: Seconds after which something that the socket did not take is tried again.
+RETRY = 0.05
+
+
+class TopicRequester:
+    """Brings what the server has nearer to what is wanted.
+
+    :param subscriber: the subscriptions.
+    :param config: first_data_timeout, for texts.
+    :param pacer: what may go out when.
+    :param report: is given errors of topics, each once.
+    :param name: the connection's, for logs.
+    :ivar is_awaiting_data: whether :meth:`look_for_data` has something to find.
+    """
+
+    def __init__(
+        self,
+        subscriber: Subscriber,
+        config: ConnectionConfig,
+        pacer: Pacer,
+        report: Callable[[Exception], None],
+        *,
+        name: str,
+    ) -> None:
+        self._subscriber = subscriber
+        self._venue = subscriber.venue
+        self._config = config
+        self._pacer = pacer
+        self._tell = report
+        self._name = name
+        self.is_awaiting_data = False
+
+    # The connection.
+
+    def opened(self) -> None:
+        """A connection is ready for requests."""
+        with self._subscriber.registry() as registry:
+            registry.opened(self._subscriber.url_topics)
+
+    def lost(self) -> None:
+        """The connection has ended."""
+        self.is_awaiting_data = False
+        with self._subscriber.registry() as registry:
+            registry.lost()
+
+    # What comes.
+
+    def acknowledged(self, answer: Acknowledged) -> bool:
+        """Take an acknowledgement; returns whether it answered a request."""
+        with self._subscriber.registry() as registry:
+            taken = registry.acknowledged(answer, monotonic())
+            self.is_awaiting_data = registry.is_awaiting_data
+        return taken
+
+    def refused(self, answer: Refused) -> bool:
+        """Take a refusal, its text without secrets; returns whether it was for a request."""
+        with self._subscriber.registry() as registry:
+            errors = registry.refused(answer, monotonic())
+            self.is_awaiting_data = registry.is_awaiting_data
+        self._report(errors or [])
+        return errors is not None
+
+    def look_for_data(self, messages: list[Payload]) -> None:
+        """Note which topics bring data; only while one is awaited."""
+        index, seen = self._subscriber.index, set()
+        for payload in messages:
+            try:
+                incoming = self._venue.read(self._venue.decode(payload))
+            except BaseException:  # whoever serves the message finds it again, and tells it
+                continue
+            if isinstance(incoming, Data):
+                seen.add(index.resolve(incoming))
+        now = monotonic()
+        with self._subscriber.registry() as registry:
+            for topic in seen:
+                registry.data_came(topic, now)
+            self.is_awaiting_data = registry.is_awaiting_data
+
+    def _report(self, errors: list[SubscriptionError]) -> None:
+        for error in errors:
+            log.warning("%s: %s", self._name, error)
+            self._tell(error)
+
+    # Time.
+
+    def tick(self, attempt: Attempt, now: float, *, may_request: bool) -> float:
+        """Send what is due, and look for what was not answered.
+
+        :param may_request: whether topics may be asked for yet.
+        :returns: seconds until it has to be called again.
+        :raises NotConnectedError: the connection was lost.
+        """
+        with self._subscriber.registry() as registry:
+            errors = registry.expire(now)
+            silent = registry.silent(now)
+        self._report(errors)
+        self._report([self._silent(topic) for topic in silent])
+        pause = self._send_requests(attempt, now) if may_request else math.inf
+        with self._subscriber.registry() as registry:
+            deadline = registry.next_deadline()
+            self.is_awaiting_data = registry.is_awaiting_data
+        return pause if deadline is None else max(0.001, min(pause, deadline - now))
+
+    def _silent(self, topic: str) -> SubscriptionError:
+        return SubscriptionError(
+            f"the topic {topic!r:.80} is confirmed and has brought no data for "
+            f"{self._config.first_data_timeout:g} s; it stays subscribed. Is the symbol traded, "
+            "the channel on this route?",
+            topic=topic,
+        )
+
+    def _send_requests(self, attempt: Attempt, now: float) -> float:
+        """Send what may go out now; returns seconds until more may."""
+        while True:
+            with self._subscriber.registry() as registry:
+                if not registry.has_request(now):
+                    return math.inf
+                wait = self._pacer.try_request()
+                if wait > 0.0:
+                    return wait
+                request = registry.next_request(now)
+            if request is None:
+                return math.inf
+            if not self._send(attempt, request):
+                return RETRY
+
+    def _send(self, attempt: Attempt, request: Request) -> bool:
+        build = self._venue.subscribe if request.subscribing else self._venue.unsubscribe
+        try:
+            payload = build(request.topics, request.request_id)
+        except BaseException as error:  # a venue of the user's may raise anything
+            self._give_up(request, error)
+            return True
+        gone = attempt.sender.try_send_text(payload.encode())
+        with self._subscriber.registry() as registry:
+            if gone:
+                registry.sent(request, monotonic())
+            else:
+                registry.unsent(request)
+        return gone
+
+    def _give_up(self, request: Request, error: BaseException) -> None:
+        text = f"the venue could not make the request: {describe(error)}"
+        self.refused(Refused(request_id=request.request_id, topics=request.topics, text=text))
