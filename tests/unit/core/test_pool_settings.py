@@ -43,5 +43,5 @@ def test_the_smaller_limit_counts(ours: int, theirs: int | None, limit: int) -> 
 def test_more_planes_than_the_exchange_allows_connections_are_refused() -> None:
     settings = PoolSettings(redundancy=3)
 
-    with pytest.raises(ConfigurationError, match="redundancy is 3 .* allows 2 connections"):
+    with pytest.raises(ConfigurationError, match=r"redundancy is 3 .* allows 2 connections"):
         settings.connections_with(Limits(connections=2))
