@@ -354,6 +354,15 @@ class ExchangeServer:
             self.publisher.drop(peer, list(peer.topics))
         return count
 
+    def abort_one(self, number: int) -> bool:
+        """Reset one open connection; return whether there was one."""
+        for peer in self.open_peers():
+            if peer.number == number:
+                peer.abort()
+                self.publisher.drop(peer, list(peer.topics))
+                return True
+        return False
+
     def _abort_handshakes(self) -> None:
         self._acceptor.abort_handshakes()
         for peer in self.peers:

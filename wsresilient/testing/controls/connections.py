@@ -34,6 +34,13 @@ class ConnectionControls(Controls):
         """Reset every connection (RST); return how many were open."""
         return self._thread.call(self._server.abort_all)
 
+    def abort_one(self, connection: int) -> bool:
+        """Reset one connection (RST); return whether it was open.
+
+        :param connection: its number, one of :attr:`connections`.
+        """
+        return self._thread.call(lambda: self._server.abort_one(connection))
+
     def announce_shutdown(
         self, *, close_after: float | None = None, code: int | None = 1001
     ) -> int:
