@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import Running
 from wsresilient.cli import main
 from wsresilient.testing import FakeExchange, wait_until
 
@@ -80,14 +81,18 @@ def test_decoded_messages_have_their_topic(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_refused_symbol_is_answered_with_the_nearest_and_the_others_live(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with FakeExchange("okx") as exchange:
-        run = Run(
-            exchange, capsys,
+        exchange.silence("tickers:ETH-USDT")
+        running = Running(
+            Run, exchange, capsys,
             "--venue", "okx", "--channel", "tickers", "--symbols", "BTC-USDX,ETH-USDT",
-            "--count", "200", "-q",
+            "--count", "3", "-q",
         )  # fmt: skip
+        wait_until(lambda: "did you mean" in caplog.text, PATIENCE)
+        exchange.unsilence("tickers:ETH-USDT")
+        run = running.result()
 
     assert run.code == 0
     assert {message["arg"]["instId"] for message in run.messages} == {"ETH-USDT"}
@@ -111,21 +116,38 @@ def test_it_ends_when_all_topics_are_refused(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_symbol_that_stays_silent_is_looked_up(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("wsresilient.cli.listen.FIRST_DATA", 0.2)
+    monkeypatch.setattr("wsresilient.cli.listen.FIRST_DATA", 0.1)
     with FakeExchange("binance") as exchange:
         exchange.silence("ethusdt@trade")
-        run = Run(
-            exchange, capsys,
-            "--venue", "binance", "--channel", "trade", "--symbols", "BTCUSDT,ETHUSDT,BTCUSDX",
-            "--count", "150", "-q",
+        running = Running(
+            Run, exchange, capsys,
+            "--venue", "binance", "--channel", "trade", "--symbols", "ETHUSDT,BTCUSDX",
+            "--count", "1", "-q",
         )  # fmt: skip
+        wait_until(lambda: "did you mean" in caplog.text, PATIENCE)
+        exchange.unsilence("ethusdt@trade")
+        run = running.result()
 
     assert run.code == 0
     assert "'btcusdx@trade' is confirmed and has brought no data" in run.errors
     assert "binance has no symbol 'BTCUSDX'; did you mean BTCUSDT" in run.errors
     assert "'ETHUSDT' is traded on binance: it may just be quiet" in run.errors
+
+
+def test_at_the_end_a_symbol_without_a_message_is_looked_up(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with FakeExchange("binance") as exchange:
+        given = ("--venue", "binance", "--channel", "trade", "--symbols", "BTCUSDX", "-q")
+        urls = ("--url", exchange.url, "--rest-url", exchange.rest_url)
+        code = main(["listen", *given, *urls, "--duration", "1"])
+
+    assert code == 0
+    assert "binance has no symbol 'BTCUSDX'" in capsys.readouterr().err
 
 
 def test_without_its_rest_nobody_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,32 +170,38 @@ def test_more_topics_than_fit_are_refused_at_once(capsys: pytest.CaptureFixture[
     assert "101 more topics were asked for and 100 fit" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("secret", "code", "said"),
-    [("secret", 0, "logged in"), ("hunter2hunter2", 1, "AuthenticationError")],
-)
-def test_private_topics_log_in(
-    secret: str,
-    code: int,
-    said: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def log_in_with(secret: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """Put credentials into the environment; return the command that needs them."""
     monkeypatch.setenv("WSR_API_KEY", "key")
     monkeypatch.setenv("WSR_API_SECRET", secret)
     monkeypatch.setenv("WSR_PASSPHRASE", "pass")
-    with FakeExchange("okx-private") as exchange:
-        ended = main(
-            ["listen", "--venue", "okx-private", "--channel", "account", "--url", exchange.url,
-             "--duration", "0.5"]
-        )  # fmt: skip
-        accepted = [login.was_accepted for login in exchange.logins]
+    return ("--venue", "okx-private", "--channel", "account", "--count", "1")
 
-    errors = capsys.readouterr().err
-    assert ended == code
-    assert said in errors
-    assert "hunter2" not in errors
-    assert accepted == [code == 0]
+
+def test_private_topics_log_in(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = log_in_with("secret", monkeypatch)
+    with FakeExchange("okx-private") as exchange:
+        running = Running(Run, exchange, capsys, *arguments)
+        wait_until(lambda: exchange.push_private("account", [{"totalEq": "1"}]), PATIENCE)
+        run = running.result()
+
+    assert run.code == 0
+    assert "logged in" in run.errors
+    assert run.messages[0]["data"] == [{"totalEq": "1"}]
+
+
+def test_a_refused_login_ends_it_and_shows_no_secret(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = log_in_with("hunter2hunter2", monkeypatch)
+    with FakeExchange("okx-private") as exchange:
+        run = Run(exchange, capsys, *arguments)
+
+    assert run.code == 1
+    assert "AuthenticationError" in run.errors
+    assert "hunter2" not in run.errors
 
 
 def test_as_a_process_over_a_restart() -> None:
