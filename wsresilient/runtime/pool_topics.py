@@ -75,7 +75,7 @@ class PoolTopics:
         self._message_key = message_key
         self._has_complained = False  # of message_key
         self._on_state_change = on_state_change
-        self._traits = TopicTraits(venue.group_of, venue.symbol_of)
+        self._traits = TopicTraits(self._group_of, venue.symbol_of)
         self._redundancy = RedundancyGate() if settings.redundancy > 1 else None
         self._roster = PoolRoster()
         self._moves = PoolMoves(
@@ -250,12 +250,25 @@ class PoolTopics:
     def _loads(self, without: frozenset[str] = frozenset()) -> list[list[Load]]:
         """Say what the members of each plane carry, if some topics were gone."""
         by_rate = self._settings.balance == "rate"
-        planes = range(self._settings.redundancy)
-        loads = [self._roster.loads(plane, by_rate=by_rate) for plane in planes]
+        loads = [
+            self._plane_loads(plane, by_rate=by_rate) for plane in range(self._settings.redundancy)
+        ]
         if without:
             for load in itertools.chain(*loads):
                 load.topics = [topic for topic in load.topics if topic not in without]
         return loads
+
+    def _plane_loads(self, plane: int, *, by_rate: bool = False) -> list[Load]:
+        loads = self._roster.loads(plane, by_rate=by_rate)
+        if self._private:
+            for load in loads:
+                load.group = self._group_of(load.topics[0]) if load.topics else None
+        return loads
+
+    def _group_of(self, topic: str) -> str | None:
+        """Tell which kind of connection a topic needs; one that logs in carries nothing else."""
+        group = self._venue.group_of(topic)
+        return "" if group is None and self._private else group
 
     def _places(self, wanted: tuple[str, ...], planes: list[list[Load]]) -> list[Placement]:
         """Find places on each plane for what is not there.
@@ -315,7 +328,7 @@ class PoolTopics:
         return [
             move
             for plane in range(self._settings.redundancy)
-            for move in rebalance(self._roster.loads(plane), traits=self._traits)
+            for move in rebalance(self._plane_loads(plane), traits=self._traits)
         ]
 
     # Members.
