@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,12 +85,14 @@ def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
 
 
 def check_callable(name: str, value: object) -> None:
-    """Check that a value is None or can be called.
+    """Check that a value is None or can be called, and does its work when it is.
 
-    :raises ConfigurationError: it is neither.
+    :raises ConfigurationError: it is neither, or an ``async def``, which nobody here awaits.
     """
     if value is not None and not callable(value):
         raise _refuse(name, value, "a function (anything callable), or None")
+    if inspect.iscoroutinefunction(value):
+        raise _refuse(name, value, "an ordinary function (def, not async def), or None")
 
 
 def unknown_name(what: str, name: str, known: tuple[str, ...]) -> ConfigurationError:

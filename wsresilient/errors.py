@@ -22,6 +22,7 @@
     │   └── AuthenticationError                 credentials refused, nothing left to try
     ├── SubscriptionError                       the server refused a topic
     │   └── SubscriptionLimitError              more topics than fit
+    ├── DecodeError (ValueError)                a message could not be decoded
     └── VenueError                              an exchange answered with an error, or not
 
 Texts say type and cause, are never empty and carry no secret: whoever raises one has
@@ -39,6 +40,7 @@ __all__ = [
     "ConnectError",
     "ConnectionFailedError",
     "ConnectionLostError",
+    "DecodeError",
     "HandshakeError",
     "MessageTooBigError",
     "NameResolutionError",
@@ -234,6 +236,10 @@ class SubscriptionError(WSResilientError):
 
 class SubscriptionLimitError(SubscriptionError):
     """More topics than fit; nothing was subscribed by halves."""
+
+
+class DecodeError(WSResilientError, ValueError):
+    """A message could not be decoded, or a venue could not read it; the stream goes on."""
 
 
 class VenueError(WSResilientError):

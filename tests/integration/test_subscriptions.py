@@ -13,6 +13,7 @@ from wsresilient import (
     Message,
     NotConnectedError,
     ReconnectPolicy,
+    ResilientWebSocket,
     SubscriptionError,
     SubscriptionLimitError,
 )
@@ -359,3 +360,55 @@ def test_keep_latest_keeps_the_latest_of_each_topic() -> None:
         for message in seen:
             latest[message.topic] = message.data["t"]
         assert len(latest) == 2
+
+
+def test_a_hole_in_a_numbered_stream_is_told_in_its_place() -> None:
+    with FakeExchange("binance") as exchange, listening(exchange, "btcusdt@trade") as client:
+        client.wait_for_data("btcusdt@trade")
+        exchange.lose_messages(3, topic="btcusdt@trade")
+        wait_until(lambda: client.seen.gaps, PATIENCE, "the gap")
+        (gap,) = client.seen.gaps
+        assert (gap.reason, gap.topics) == ("sequence", ("btcusdt@trade",))
+        assert gap.first_seen - gap.last_seen == 4
+        client.wait_for_data("btcusdt@trade")
+        ids = [message.data["t"] for message in client.messages]
+        assert ids.index(gap.first_seen) == ids.index(gap.last_seen) + 1
+        assert client.ws.get_stats()["gap_count"] == 1
+
+
+def test_a_reconnect_is_one_gap_and_not_one_of_each_topic() -> None:
+    with (
+        FakeExchange("binance") as exchange,
+        listening(exchange, "btcusdt@trade", "ethusdt@trade") as client,
+    ):
+        client.wait_for_data("btcusdt@trade", "ethusdt@trade")
+        exchange.abort_all()
+        wait_until(lambda: client.ws.generation > 1, PATIENCE)
+        client.wait_for_data("btcusdt@trade", "ethusdt@trade")
+        assert [gap.reason for gap in client.seen.gaps] == ["reconnect"]
+
+
+def test_a_connection_without_topics_is_not_stale() -> None:
+    with (
+        FakeExchange("binance") as exchange,
+        listening(exchange, stale_after=0.3, first_data_timeout=None) as client,
+    ):
+        client.ws.wait_until_connected(PATIENCE)
+        wait_until(lambda: client.ws.get_stats()["connection_duration"] > 1.0, PATIENCE)
+        assert client.ws.generation == 1
+        exchange.silence("btcusdt@trade")
+        client.ws.subscribe("btcusdt@trade")
+        wait_until(lambda: client.ws.generation > 1, PATIENCE, "a stale topic")
+
+
+def test_ids_of_the_user_meet_none_of_the_librarys() -> None:
+    def on_open(ws: ResilientWebSocket) -> None:
+        ws.send({"id": "1", "op": "nope"})
+
+    with (
+        FakeExchange("okx") as exchange,
+        listening(exchange, "tickers:BTC-USDT", on_open=on_open) as client,
+    ):
+        exchange.delay_acks(0.1)
+        client.wait_for_topics("tickers:BTC-USDT")
+        assert client.ws.failed_subscriptions == {}

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from wsresilient import AuthenticationError, ConfigurationError, Message, ResilientWebSocket
+from wsresilient import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionFailedError,
+    Message,
+    ResilientWebSocket,
+)
 from wsresilient.testing import FakeExchange, FaultProxy, wait_until
 from wsresilient.venues import MEXC, OKX, Binance, Bybit, Custom, Heartbeat, Venue
 
@@ -301,6 +307,37 @@ def test_without_a_venue_there_are_no_topics() -> None:
 def test_settings_that_do_not_fit_are_told_at_once(settings: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError):
         ResilientWebSocket("ws://127.0.0.1:1", **settings)  # type: ignore[arg-type]
+
+
+def test_a_login_that_cannot_be_made_is_told() -> None:
+    incomplete = type(CREDENTIALS)("key", "secret")
+    with pytest.raises(ConfigurationError, match="passphrase"):
+        ResilientWebSocket(venue=OKX("private"), auth=incomplete)
+    with (
+        FakeExchange("okx-private") as exchange,
+        listening(exchange, "account", auth=lambda: incomplete) as client,
+    ):
+        with pytest.raises(ConnectionFailedError, match="passphrase"):
+            client.ws.wait_until_connected(PATIENCE)
+        assert client.ws.state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("venue", "topic"), [(MEXC(), "personal.order"), (Binance(), "userData")], ids=repr
+)
+def test_private_topics_without_credentials_are_refused(venue: Venue, topic: str) -> None:
+    with pytest.raises(ConfigurationError, match="is private"):
+        ResilientWebSocket(venue=venue).subscribe(topic)
+
+
+def test_credentials_do_not_stand_in_the_way_of_market_data() -> None:
+    with (
+        FakeExchange("binance") as exchange,
+        listening(exchange, "btcusdt@trade", auth=CREDENTIALS) as client,
+    ):
+        client.wait_for_topics("btcusdt@trade")
+        client.wait_for_data("btcusdt@trade")
+        assert exchange.logins == []
 
 
 def test_a_venue_of_a_users_functions() -> None:

@@ -17,6 +17,7 @@ from wsresilient.errors import (
     ConnectError,
     ConnectionFailedError,
     ConnectionLostError,
+    DecodeError,
     HandshakeError,
     MessageTooBigError,
     NameResolutionError,
@@ -57,6 +58,7 @@ TREE: dict[type[Exception], tuple[type[Exception], ...]] = {
     AuthenticationError: (ConnectionFailedError,),
     SubscriptionError: (WSResilientError,),
     SubscriptionLimitError: (SubscriptionError,),
+    DecodeError: (WSResilientError, ValueError),
     VenueError: (WSResilientError,),
 }
 

@@ -25,12 +25,14 @@ class Vitals:
     :ivar last_message_at: the latest data message of this connection.
     :ivar held_back_since: since when the reader waits for room in the lane.
     :ivar send_due: by when the send that is under way must be over.
+    :ivar expects_data: whether silence means something: topics are wanted, or there is no venue.
     """
 
     connected_at: float | None
     last_message_at: float | None
     held_back_since: float | None = None
     send_due: float | None = None
+    expects_data: bool = True
 
 
 def verdict(vitals: Vitals, config: ConnectionConfig, now: float) -> Failure | None:
@@ -44,7 +46,7 @@ def verdict(vitals: Vitals, config: ConnectionConfig, now: float) -> Failure | N
     if vitals.send_due is not None and now > vitals.send_due + 1.0:
         late = now - vitals.send_due
         return classify(SendTimeoutError(f"a send is stuck, {late:.0f} s beyond its deadline"))
-    if config.stale_after is not None and vitals.held_back_since is None:
+    if config.stale_after is not None and vitals.expects_data and vitals.held_back_since is None:
         last = max(vitals.connected_at, vitals.last_message_at or 0.0)
         if now - last > config.stale_after:
             return classify(

@@ -9,6 +9,7 @@ lock, sends what :meth:`SubscriptionRegistry.next_request` gives and tells how t
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Hashable, Iterable, Sequence
 
@@ -49,7 +50,8 @@ class SubscriptionRegistry:
         self._wanted: dict[str, None] = {}
         #: Topics that were refused, or never answered; a new subscribe() clears them.
         self.failed: dict[str, SubscriptionError] = {}
-        self._last_id = 0
+        # Not from 1, which users take for their own requests.
+        self._last_id = random.randrange(10**6, 10**9)
         self._is_open = False
         # Of the running connection only:
         self._states: dict[str, TopicState] = {}

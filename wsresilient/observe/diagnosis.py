@@ -162,7 +162,7 @@ def _frequent_reconnects(case: Case) -> Finding | None:
 
 def _stale_connections(case: Case) -> Finding | None:
     allowed, stats = case.limits.stale_after, case.stats
-    if allowed is None or not case.is_connected:
+    if allowed is None or not case.is_connected or not stats["expects_data"]:
         return None
     if stats["slow_handler"] is not None and stats["queue_depth"]:
         return None  # messages wait for the handler: the feed may be alive

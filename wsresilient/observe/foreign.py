@@ -180,6 +180,7 @@ class ForeignConnection:
             "confirmed_subscriptions": 0,
             "failed_subscriptions": 0,
             "subscription_limit": None,
+            "expects_data": True,
             "slow_handler": None,
             **self.history.stats(now),
         }

@@ -350,6 +350,11 @@ class ResilientWebSocket(ConnectionLifecycle):
         life = self._life
         if life is None:
             raise NotConnectedError(f"{self._name} is {self._status.state}; call start()")
+        if self._config.dispatch == "inline" and life.is_own_thread():
+            raise ConfigurationError(
+                "request() inside a handler with dispatch='inline' would wait for itself; allowed: "
+                "dispatch='thread', or request() on another thread"
+            )
         deadline = monotonic() + timeout
         with life.delivery.answers.waiting(request_id) as waiter:
             self.send(payload, timeout=timeout)
@@ -358,7 +363,7 @@ class ResilientWebSocket(ConnectionLifecycle):
                 if match is None:
                     if self._venue_answers(data) == request_id:
                         return data
-                elif match(self._answer_message(data)):
+                elif match(self.message_of(answer) or self._answer_message(data)):
                     return data
         raise AssertionError("a waiter ends with an answer or an exception")
 
@@ -404,8 +409,11 @@ class ResilientWebSocket(ConnectionLifecycle):
         :raises ConnectionFailedError: it was given up.
         """
         check_seconds("timeout", timeout, optional=True)
-        if self._handlers.has("message") or self._handlers.has("data"):
-            raise ConfigurationError("recv() is for connections without on_message and on_data")
+        has_topics = self._router is not None and self._router.has_handlers
+        if self._handlers.has("message") or self._handlers.has("data") or has_topics:
+            raise ConfigurationError(
+                "recv() is for connections without on_message, on_data and handlers of topics"
+            )
         life = self._life
         if life is None:
             raise NotConnectedError(f"{self._name} is {self._status.state}; call start()")
@@ -432,9 +440,9 @@ class ResilientWebSocket(ConnectionLifecycle):
 
     def _need_topics(self, *wanted: object) -> tuple[Subscriber, Router]:
         if self._subscriber is None or self._router is None:
+            shown = ", ".join(map(repr, wanted)) or "topics"
             raise ConfigurationError(
-                f"{wanted!r:.80}: topics belong to a venue, and this connection has none; "
-                "give venue="
+                f"{shown:.80}: topics belong to a venue, and this connection has none; give venue="
             )
         return self._subscriber, self._router
 
@@ -457,7 +465,7 @@ class ResilientWebSocket(ConnectionLifecycle):
         :raises ConfigurationError: there is no venue, or one is no topic of it.
         :raises SubscriptionLimitError: not all of them fit; nothing has changed.
         """
-        subscriber, _ = self._need_topics(*topics, handler)
+        subscriber, _ = self._need_topics(*topics)
         self._topics_changed(subscriber.subscribe(topics, handler))
 
     def unsubscribe(self, *topics: Any) -> None:
@@ -526,10 +534,13 @@ def _subscriber(
         raise ConfigurationError(f"channels is {channels!r:.60}; allowed: a list of names, or None")
     venue = options.venue
     url_topics = () if callable(options.url) else venue.url_topics(venue.urls()[0])
-    subscriber = Subscriber(venue, config, channels=channels or (), url_topics=url_topics)
-    if options.auth is not None and venue.private_topics:
-        subscriber.subscribe(venue.private_topics)
-    return subscriber
+    return Subscriber(
+        venue,
+        config,
+        channels=channels or (),
+        url_topics=url_topics,
+        has_credentials=options.auth is not None,
+    )
 
 
 def _configured(

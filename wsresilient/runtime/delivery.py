@@ -16,7 +16,7 @@ from ..config import ConnectionConfig
 from ..core.events import Gap, Message
 from ..core.frames import Payload
 from ..core.redact import shorten
-from ..errors import WSResilientError, describe
+from ..errors import DecodeError, describe
 from .answers import Answers
 from .clock import monotonic, wall_clock
 from .dispatcher import Dispatcher
@@ -26,7 +26,7 @@ from .lanes import Batch, Entry, Event, Lane
 from .logs import Log
 from .routing import Router
 
-__all__ = ["DecodeError", "Decoder", "Delivery"]
+__all__ = ["Decoder", "Delivery"]
 
 log = Log("wsresilient.handlers")
 
@@ -35,10 +35,6 @@ Decoder = Callable[[Payload], Any]
 
 #: Pings and pongs that may wait to be told at a time.
 MOST_CONTROLS = 1000
-
-
-class DecodeError(WSResilientError, ValueError):
-    """A message could not be decoded; the stream goes on."""
 
 
 class Delivery:
@@ -285,13 +281,23 @@ class Delivery:
 
     def _route(self, batch: Batch, router: Router) -> None:
         messages = self._decoded(batch)
-        router.note(messages)
         routed, unrouted = router.split(messages)
         if unrouted:
             self._handlers.counters.unrouted += len(unrouted)
             self._hand_over("unrouted", unrouted)
-        topics = list(routed) if router.has_handlers else []  # discard() empties the other list
-        self._hand_over("data", routed)
+        begin = 0
+        for at, gap in router.gaps(routed) if router.finds_gaps else ():
+            self._hand_routed(routed[begin:at], router)
+            self.note_gap(gap)
+            self._handlers.call("gap", gap)
+            begin = at
+        self._hand_routed(routed[begin:] if begin else routed, router)
+        router.note(messages)
+
+    def _hand_routed(self, messages: list[Message], router: Router) -> None:
+        """Give messages to on_data, and to the handlers of their topics."""
+        topics = list(messages) if router.has_handlers else []  # discard() empties the other list
+        self._hand_over("data", messages)
         if topics and not self._discarding:
             self._hand_over("data", topics, router.hand_to_topics)
 

@@ -254,6 +254,8 @@ class HandlerSet:
         """Count and tell an error that is a message's fault rather than a handler's."""
         self.counters.callback_errors += 1
         self._note(error, "")
+        if self._may_log():
+            log.warning("%s: %s%s", self._owner, error, self._and_no_more())
         self.call("error", error)
 
     def _failed(self, event: str, handler: Handler, error: BaseException) -> None:
@@ -269,16 +271,21 @@ class HandlerSet:
             self._noted_at = now
             self.note_error(shorten(f"{what}{self.redact(describe(error))}"))
 
-    def _log(self, event: str, handler: Handler, error: BaseException) -> None:
+    def _may_log(self) -> bool:
+        """Count something to log; False: there was enough of it in this minute."""
         now = monotonic()
         if now - self._tracebacks_from > 60.0:
             self._tracebacks_from, self._tracebacks = now, 0
         self._tracebacks += 1
-        if self._tracebacks > TRACEBACKS_PER_MINUTE:
-            return
-        if not log.logger.isEnabledFor(logging.ERROR):
-            return
+        return self._tracebacks <= TRACEBACKS_PER_MINUTE
+
+    def _and_no_more(self) -> str:
         last = self._tracebacks == TRACEBACKS_PER_MINUTE
+        return "; more in this minute not logged" if last else ""
+
+    def _log(self, event: str, handler: Handler, error: BaseException) -> None:
+        if not self._may_log() or not log.logger.isEnabledFor(logging.ERROR):
+            return
         record = log.logger.makeRecord(
             log.logger.name,
             logging.ERROR,
@@ -290,7 +297,7 @@ class HandlerSet:
                 _name_of(handler),
                 event,
                 type(error).__name__,
-                "; more in this minute not logged" if last else "",
+                self._and_no_more(),
             ),
             (type(error), error, error.__traceback__),
         )

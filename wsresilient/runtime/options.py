@@ -90,6 +90,13 @@ class ConnectionOptions:
         if venue is not None and url is not None and not callable(url):
             parse_urls(url)
             venue, url = venue.replace(url=url), None
+        if url is None and venue is None:
+            raise ConfigurationError(
+                "there is no url; allowed: a ws:// or wss:// URL, a list of them, a function that "
+                "returns either, or venue=, which knows its own"
+            )
+        if isinstance(url, Venue):
+            raise ConfigurationError(f"url is {url!r}; write venue={url!r}")
         if not callable(url):
             parse_urls(url if venue is None or url is not None else venue.urls())
         if not callable(headers):
@@ -151,8 +158,10 @@ class ConnectionOptions:
 
         :raises ConfigurationError: what it gave are none.
         """
+        if self.auth is None:
+            return None
         given = self.auth() if callable(self.auth) else self.auth
-        if given is not None and not isinstance(given, Credentials):
+        if not isinstance(given, Credentials):
             # Not shown: it may hold secrets.
             raise ConfigurationError(
                 f"auth gave a {type(given).__name__}; allowed: Credentials(api_key, secret)"
@@ -213,7 +222,12 @@ def _checked_auth(auth: object, venue: Venue | None) -> object:
     if auth is not None and venue is None:
         raise ConfigurationError("auth= needs venue=, which knows how to log in")
     if auth is None and venue is not None and venue.needs_login():
-        raise ConfigurationError(f"{venue!r} needs auth=Credentials(api_key, secret)")
+        raise ConfigurationError(
+            f"{venue!r} needs auth=Credentials(api_key, secret), and a passphrase where the "
+            "exchange has one"
+        )
+    if isinstance(auth, Credentials) and venue is not None:
+        venue.login(auth, 0.0)  # what is missing is told now
     return auth
 
 

@@ -51,7 +51,8 @@ class Outgoing:
         deadline = monotonic() + timeout
         if not self._pacer.acquire(timeout=timeout):
             raise SendTimeoutError(
-                f"nothing was sent: {self._pacer!r} let nothing out within {timeout:g} s"
+                f"nothing was sent: the rate ({self._pacer.text}) let nothing out within "
+                f"{timeout:g} s"
             )
         rest = max(0.001, deadline - monotonic())
         attempt.sender.send_message(payload, text=text, timeout=rest)

@@ -38,6 +38,12 @@ class Pacer:
             self._requests = _window(limits.requests)
 
     @property
+    def text(self) -> str:
+        """Say in words what limits there are."""
+        limiters = [one for one in (self._messages, self._shared) if one is not None]
+        return " and ".join(map(repr, limiters)) or "no limit"
+
+    @property
     def is_unlimited(self) -> bool:
         """Whether anything may go out at any time."""
         return self._messages is None and self._shared is None

@@ -64,6 +64,7 @@ class AttemptPlanner:
         """
         options = self._options
         self.credentials = credentials = options.credentials()
+        self._want_own_topics()
         self._group = group = None if self._subscriber is None else self._subscriber.group
         key = self._listen_key(group)
         urls = options.urls(group=group, listen_key=key)
@@ -84,6 +85,14 @@ class AttemptPlanner:
             ssl_context=options.ssl_context,
             redact=redact,
         )
+
+    def _want_own_topics(self) -> None:
+        """With credentials and nothing else to do, the account's own data are wanted."""
+        venue, subscriber = self._options.venue, self._subscriber
+        if venue is None or subscriber is None or self.credentials is None:
+            return
+        if venue.private_topics and not subscriber.wanted:
+            subscriber.subscribe(venue.private_topics)
 
     def _listen_key(self, group: str | None) -> str | None:
         venue = self._options.venue

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..core.events import Message
+from ..core.continuity import Order, SequenceTracker, Verdict
+from ..core.events import Gap, Message
 from ..core.frames import Payload
 from ..core.incoming import Data
-from .clock import monotonic
+from .clock import monotonic, wall_clock
 from .handlers import HandlerSet
 from .lanes import Batch
 from .subscriber import Subscriber
@@ -44,8 +45,15 @@ class Router:
         self._decode = decode
         self._handlers = handlers
         self._seen: dict[str, float] = {}
+        self._tracker = SequenceTracker()
+        self._generation = 0  # that the tracker follows
         #: Whether somebody has asked for the freshness of a topic, so that it is kept.
         self.is_freshness_wanted = False
+
+    @property
+    def finds_gaps(self) -> bool:
+        """Whether somebody wants to know of holes in numbered streams."""
+        return self._handlers.has("gap")
 
     @property
     def has_handlers(self) -> bool:
@@ -56,7 +64,13 @@ class Router:
     def is_needed(self) -> bool:
         """Whether messages have to be decoded at all."""
         has = self._handlers.has
-        return has("data") or has("unrouted") or self.has_handlers or self.is_freshness_wanted
+        return (
+            has("data")
+            or has("unrouted")
+            or self.has_handlers
+            or self.finds_gaps
+            or self.is_freshness_wanted
+        )
 
     def message(self, payload: Payload, batch: Batch) -> Message:
         """Decode one payload.
@@ -117,6 +131,37 @@ class Router:
             taken = topic is not None and (takes_all or topic in handlers)
             (routed if taken else unrouted).append(message)
         return routed, unrouted
+
+    def gaps(self, messages: list[Message]) -> list[tuple[int, Gap]]:
+        """Find holes in the numbers of streams; what was lost with a connection is none of them.
+
+        :returns: the place of the message behind each hole, and what to tell of it.
+        """
+        found: list[tuple[int, Gap]] = []
+        sequence = self._subscriber.venue.sequence
+        for at, message in enumerate(messages):
+            numbers = sequence(message)
+            if numbers is None:
+                continue
+            if message.generation != self._generation:
+                self._generation, self._tracker = message.generation, SequenceTracker()
+            verdict = self._tracker.check(numbers)
+            if verdict.order is Order.GAP:
+                found.append((at, self._gap(message, verdict)))
+        return found
+
+    def _gap(self, message: Message, verdict: Verdict) -> Gap:
+        now = message.received_at
+        age = self.age(message.topic or "")
+        return Gap(
+            connection=self._name,
+            topics=() if message.topic is None else (message.topic,),
+            reason="sequence",
+            started_at=now if age is None else min(now, wall_clock() - age),
+            ended_at=now,
+            last_seen=verdict.last_seen,
+            first_seen=verdict.first_seen,
+        )
 
     def hand_to_topics(self, message: Message) -> None:
         """Call the handlers of a message's topic, each isolated."""

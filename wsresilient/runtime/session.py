@@ -87,6 +87,7 @@ class VenueSession:
         *,
         name: str,
     ) -> None:
+        self._subscriber = subscriber
         self._venue = subscriber.venue
         self._config = config
         self._pacer = pacer
@@ -123,7 +124,13 @@ class VenueSession:
                 only_in_silence=beat.when == "silent",
                 now=now,
             )
-        login = None if credentials is None else self._venue.login(credentials, wall_clock())
+        login = None
+        try:
+            if credentials is not None and self._venue.logs_in(group=self._subscriber.group):
+                login = self._venue.login(credentials, wall_clock())
+        except BaseException as error:  # a venue of the user's may raise anything
+            self._end(as_exception(error, "the venue's login"), graceful=True)
+            return
         if login is None:
             self._become_ready()
             return

@@ -50,6 +50,7 @@ class Status:
         self.connected_at: float | None = None  # monotonic
         self.connected_wall: float | None = None
         self.endpoint = ""
+        self.expects_data = True  # written by the watchdog: whether silence means something
         self.dropped_before = 0  # in earlier lives
         self.unrouted_before = 0
         self.history = ConnectionHistory()
@@ -197,7 +198,7 @@ class Status:
             connected=self.state is ConnectionState.CONNECTED,
             last_message_age=self.last_message_age,
             duration=0.0 if connected_at is None else monotonic() - connected_at,
-            stale_after=self._stale_after,
+            stale_after=self._stale_after if self.expects_data else None,
         )
 
     def stats(
@@ -217,6 +218,7 @@ class Status:
             **self._standing(attempt, now),
             **self._counts(attempt, delivery, handlers, now),
             **self.history.stats(now),
+            "expects_data": self.expects_data,
             "slow_handler": self._slow_handler(handlers, now),
             "endpoints": [],
             "subscribed_pairs": 0,

@@ -31,6 +31,7 @@ class Subscriber:
     :param config: ack_timeout, ack_retries, first_data_timeout.
     :param channels: those that :meth:`pair_topics` gives of a symbol.
     :param url_topics: those that the connection's own URL subscribes.
+    :param has_credentials: whether there will be a login, without which private topics are silent.
     :raises ConfigurationError: a channel is none.
     """
 
@@ -41,9 +42,11 @@ class Subscriber:
         *,
         channels: Iterable[str] = (),
         url_topics: Iterable[str] = (),
+        has_credentials: bool = False,
     ) -> None:
         self.venue = venue
         self.channels = tuple(channels)
+        self._has_credentials = has_credentials
         #: Topics that there may be, for the diagnosis; None where somebody else sees to that.
         self.shown_limit = venue.limits.topics_per_connection
         self.url_topics = tuple(url_topics)
@@ -84,6 +87,11 @@ class Subscriber:
             return self._registry.confirmed
 
     @property
+    def expects_data(self) -> bool:
+        """Whether silence means something: a market is never silent, an account may be."""
+        return any(not self.venue.is_implicit(topic) for topic in self.wanted)
+
+    @property
     def failed(self) -> dict[str, SubscriptionError]:
         """The topics that were refused or never answered."""
         with self._lock:
@@ -107,7 +115,16 @@ class Subscriber:
 
         :raises ConfigurationError: one is none; nothing has changed.
         """
-        return tuple(dict.fromkeys(self.venue.checked(topic) for topic in topics))
+        if isinstance(topics, (str, bytes)) or not isinstance(topics, Iterable):
+            raise ConfigurationError(f"topics are {topics!r:.60}; allowed: a list of topics")
+        checked = tuple(dict.fromkeys(self.venue.checked(topic) for topic in topics))
+        for topic in checked:
+            if self.venue.is_implicit(topic) and not self._has_credentials:
+                raise ConfigurationError(
+                    f"{topic!r:.60} is private: {self.venue!r} needs "
+                    "auth=Credentials(api_key, secret) for it"
+                )
+        return checked
 
     def pair_topics(self, symbol: str) -> tuple[str, ...]:
         """Give the topics of a symbol in all configured channels.

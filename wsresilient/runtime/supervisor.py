@@ -121,6 +121,7 @@ class Supervisor:
             attempt=lambda: self.attempt,
             stats=stats,
             rotate=self.let_rotate,
+            expects_data=lambda: subscriber is None or subscriber.expects_data,
         )
         # Guarded by status.changed:
         self.attempt: Attempt | None = None

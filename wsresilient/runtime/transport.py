@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -33,6 +34,7 @@ from ..errors import (
 )
 from .clock import monotonic
 from .ending import Ending
+from .logs import Log
 from .opener import InterruptedOpenError, open_stream
 from .prepared_socket import PreparedSocket
 from .reading import ReadHooks, ReadLoop
@@ -40,6 +42,8 @@ from .sending import FrameSender
 from .wire import Stream, Waker
 
 __all__ = ["Attempt", "AttemptHooks", "AttemptRequest"]
+
+log = Log("wsresilient.transport")
 
 _ours = threading.local()
 
@@ -383,6 +387,10 @@ class Attempt:
         if error is None or isinstance(error, WSResilientError):
             return error
         text = self._request.redact(describe(error))
+        if not isinstance(error, (OSError, websocket.WebSocketException)):
+            # A bug of the library, or of what it calls: it is retried, but not in silence.
+            trace = "".join(traceback.format_exception(error))
+            log.error("an unexpected error ended an attempt:\n%s", self._request.redact(trace))
         if self.opened_at is None:
             if isinstance(error, websocket.WebSocketException):
                 return HandshakeError(shorten(text))

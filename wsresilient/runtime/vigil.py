@@ -28,6 +28,7 @@ class Vigil:
 
     :param attempt: gives the running attempt, or None.
     :param stats: makes the dict for on_stats.
+    :param expects_data: whether topics are wanted that are never silent for long.
     :param rotate: whether somebody else replaces a connection that is to be rotated.
     """
 
@@ -41,6 +42,7 @@ class Vigil:
         attempt: Callable[[], Attempt | None],
         stats: Callable[[], dict[str, Any]],
         rotate: Callable[[Failure], bool],
+        expects_data: Callable[[], bool],
     ) -> None:
         self._status = status
         self._config = config
@@ -49,6 +51,7 @@ class Vigil:
         self._attempt = attempt
         self._stats = stats
         self._rotate = rotate
+        self._expects_data = expects_data
         self._next_stats = monotonic() + config.stats_interval
 
     def watch(self, now: float) -> float:
@@ -73,11 +76,13 @@ class Vigil:
         if deadline is not None and now > deadline + GRACE:
             attempt.cut()
             return
+        self._status.expects_data = self._expects_data()
         vitals = Vitals(
             connected_at=self._status.connected_at if attempt.is_open else None,
             last_message_at=self._status.counters.last_message_at,
             held_back_since=self._delivery.held_back_since,
             send_due=attempt.sender.due,
+            expects_data=self._status.expects_data,
         )
         failure = verdict(vitals, self._config, now)
         if failure is not None and not (failure.planned and self._rotate(failure)):

@@ -218,7 +218,12 @@ class Venue:
 
         :raises ConfigurationError: it is no topic; the text names the channels that exist.
         """
-        if isinstance(topic, (tuple, list)) and len(topic) == 2:
+        if isinstance(topic, list):
+            raise ConfigurationError(
+                f"a topic is the list {topic!r:.60}; allowed: topics one by one, as in "
+                "subscribe(*topics), each a str or a pair (channel, symbol)"
+            )
+        if isinstance(topic, tuple) and len(topic) == 2:
             channel, symbol = topic
             if isinstance(channel, str) and (symbol is None or isinstance(symbol, str)):
                 return self.topic(channel, symbol)
@@ -274,6 +279,10 @@ class Venue:
     def needs_login(self, *, group: str | None = None) -> bool:
         """Whether nothing works on this connection without credentials."""
         return False
+
+    def logs_in(self, *, group: str | None = None) -> bool:
+        """Whether credentials, where there are any, are used for a login on this connection."""
+        return True
 
     def login(self, credentials: Credentials, now: float) -> str | None:
         """Make the login request; None: this venue has none.

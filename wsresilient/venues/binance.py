@@ -178,6 +178,11 @@ class Binance(Venue):
         """Tell the route of a stream."""
         return self._streams.group_of(topic)
 
+    def symbol_of(self, topic: str) -> str | None:
+        """Tell the symbol of a stream, in capitals, or None."""
+        symbol, at, _ = topic.partition("@")
+        return symbol.upper() if at and not symbol.startswith("!") else None
+
     def covers(self, subscribed: str, received: Any) -> bool:
         """Tell whether an event may belong to a stream.
 
@@ -204,6 +209,10 @@ class Binance(Venue):
     def needs_login(self, *, group: str | None = None) -> bool:
         """Whether it is the WebSocket API of spot; the futures take the key in the URL."""
         return self.market == "spot" and group == PRIVATE
+
+    def logs_in(self, *, group: str | None = None) -> bool:
+        """Whether it is a private connection: market streams take no login."""
+        return group == PRIVATE
 
     def login(self, credentials: Credentials, now: float) -> str | None:
         """Make the signed request for the user's data; None on the futures."""

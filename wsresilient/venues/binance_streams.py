@@ -82,7 +82,7 @@ class StreamTable:
             return PRIVATE
         if topic in self.whole:
             return self.whole[topic]
-        return self._routes.get(topic.partition("@")[2], self.default_route)
+        return self._routes.get(topic.partition("@")[2]) or self.default_route
 
     def topic(self, channel: str, symbol: str | None, parameters: Mapping[str, Any]) -> str:
         """Build a stream name.
@@ -177,7 +177,10 @@ SPOT = StreamTable(
         _Channel("referencePrice"),
         _Channel("depth", _joined(("", "5", "10", "20"), ("", "@100ms"))),
     ),
-    whole=dict.fromkeys(("!miniTicker@arr", *(f"!ticker_{window}@arr" for window in _WINDOWS))),
+    whole=dict.fromkeys(
+        ("!miniTicker@arr", *(f"!ticker_{window}@arr" for window in _WINDOWS)), _MARKET
+    ),
+    default_route=_MARKET,  # one place for all of them, but another one than the user's data
     retired={"!ticker@arr": "Binance retired it on spot on 2026-03-26; '!miniTicker@arr' remains"},
 )
 

@@ -86,8 +86,8 @@ def with_path(url: Any, *, market: str, group: str | None, listen_key: str | Non
     if not segments:
         path = _own_path(market, group, listen_key)
         return urlunsplit(parts._replace(path=path))
-    if group is None:
-        return url
+    if group is None or (market == "spot" and group != PRIVATE):
+        return url  # spot has one place for all market streams
     if segments[0] in _ROUTES:
         segments = segments[1:]
     if not segments or segments[0] not in ("ws", "stream"):

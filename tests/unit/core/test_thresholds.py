@@ -68,5 +68,5 @@ def test_thresholds_are_checked_where_they_are_given() -> None:
 
     assert checked_thresholds(None, usual) is usual
     assert checked_thresholds(own, usual) is own
-    with pytest.raises(ConfigurationError, match="thresholds is {'gaps': 3}"):
+    with pytest.raises(ConfigurationError, match=r"thresholds is \{'gaps': 3\}"):
         checked_thresholds({"gaps": 3}, usual)

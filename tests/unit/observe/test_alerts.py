@@ -309,7 +309,8 @@ def test_stop_may_be_called_by_a_notifier(monitor: StubMonitor) -> None:
     def stop(_: Alert) -> None:
         results.append(alerts.stop(BOUND))
 
-    alerts = manager(monitor, stop).start()
+    alerts = manager(monitor, stop)
+    alerts.start()  # on a line of its own: the notifier may come before start() has returned
 
     assert eventually(lambda: results == [True])
     assert not alerts.is_running

@@ -40,7 +40,7 @@ STATS_KEYS = {
     "connect_time", "connection_duration", "last_message_time", "last_message_age",
     "message_count", "bytes_received", "messages_per_minute", "error_count", "last_error",
     "callback_errors", "dropped_messages", "queue_depth", "ping_rtt", "quality_score",
-    "endpoint", "generation", "reconnects_last_hour", "gap_count", "slow_handler",
+    "endpoint", "generation", "reconnects_last_hour", "gap_count", "slow_handler", "expects_data",
     "last_close_code", "last_failure_kind", "subscription_limit", "failed_subscriptions",
 }  # fmt: skip
 

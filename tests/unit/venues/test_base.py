@@ -57,9 +57,14 @@ def test_what_is_no_topic_is_refused() -> None:
             Venue().checked(wrong)
 
 
-def test_a_pair_may_be_a_list_and_may_have_no_symbol() -> None:
-    assert Venue().checked(["trade", "A"]) == "trade:A"
+def test_a_pair_may_have_no_symbol() -> None:
+    assert Venue().checked(("trade", "A")) == "trade:A"
     assert Venue().checked(("orders", None)) == "orders"
+
+
+def test_a_list_is_no_pair_but_several_topics() -> None:
+    with pytest.raises(ConfigurationError, match=r"one by one, as in subscribe\(\*topics\)"):
+        Venue().checked(["btcusdt@trade", "ethusdt@trade"])
 
 
 def test_a_copy_differs_in_what_was_asked_for() -> None:

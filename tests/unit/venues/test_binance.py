@@ -315,8 +315,9 @@ def test_futures_topics_have_routes(topic: str, group: str) -> None:
 
 
 def test_on_spot_only_the_account_is_on_another_connection() -> None:
-    assert SPOT.group_of("btcusdt@trade") is None
-    assert SPOT.group_of("!miniTicker@arr") is None
+    assert SPOT.group_of("btcusdt@trade") == "market"
+    assert SPOT.urls(group="market") == SPOT.urls()
+    assert SPOT.group_of("!miniTicker@arr") == "market"
     assert SPOT.group_of("userData") == "private"
 
 
@@ -336,7 +337,7 @@ def test_a_topic_that_was_built_is_one(market: str, symbol: str, data: st.DataOb
 
     assert venue.checked(topic) == topic
     assert venue.checked((channel, *(symbols or (None,)))) == topic
-    assert venue.group_of(topic) in ((None,) if market == "spot" else ("public", "market"))
+    assert venue.group_of(topic) in (("market",) if market == "spot" else ("public", "market"))
     # What a combined stream says of it leads back to the same topic.
     incoming = venue.read({"stream": topic, "data": {"s": symbol}})
     assert incoming == Data(topic, channel, symbol, {"s": symbol})
