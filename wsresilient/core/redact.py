@@ -82,6 +82,12 @@ class Redactor:
     def __repr__(self) -> str:
         return f"<Redactor of {len(self._secrets)} strings>"
 
+    def add(self, secrets: Iterable[str]) -> None:
+        """Hide these strings as well, wherever this very object is used."""
+        merged = {*self._secrets, *(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)}
+        self._secrets = tuple(sorted(merged, key=len, reverse=True))
+        self._pattern = None
+
     def with_secrets(self, secrets: Iterable[str]) -> Redactor:
         """Return one that also hides these strings."""
         return Redactor([*self._secrets, *secrets])

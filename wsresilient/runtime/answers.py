@@ -1,7 +1,7 @@
-"""Waiting for an answer among the messages: the reader passes batches on, the asker looks.
+"""Waiting for an answer: by its id, which the reader finds, or by a look at every message.
 
-Whether a message is the answer is a question for the user's function, which therefore runs
-on the asking thread and never on the reader's. Without anybody asking it costs nothing.
+Whether a message is the answer may be a question for the user's function, which runs on the
+asking thread and never on the reader's. Without anybody asking it costs nothing.
 """
 
 from __future__ import annotations
@@ -10,30 +10,47 @@ import contextlib
 import queue
 import threading
 from collections.abc import Hashable, Iterator
+from typing import Any
 
 from ..core.frames import Payload
 from ..errors import NotConnectedError
 from .clock import monotonic
 
-__all__ = ["Answers", "Waiter"]
+__all__ = ["Answers", "IdWaiter", "Waiter"]
+
+#: Messages that may wait to be looked at; of more the oldest are passed over.
+MOST_WAITING = 10_000
+
+
+def _no_answer() -> TimeoutError:
+    return TimeoutError("no answer to the request came in time")
+
+
+def _link_dropped() -> NotConnectedError:
+    return NotConnectedError("the connection ended before the answer came")
 
 
 class Waiter:
-    """One who waits for an answer.
+    """One who looks at every message."""
 
-    :ivar request_id: of the request, or None where the venue has no ids.
-    """
-
-    def __init__(self, request_id: Hashable = None) -> None:
-        self.request_id = request_id
+    def __init__(self) -> None:
         self._batches: queue.SimpleQueue[list[Payload] | None] = queue.SimpleQueue()
+        self._put = 0  # messages so far; written by the reader
+        self._taken = 0  # written by the asker
+        self._is_over = False
 
     def put(self, messages: list[Payload] | None) -> None:
         """Pass a batch on; None: the link has dropped."""
+        if messages is None:
+            self._is_over = True
+        else:
+            self._put += len(messages)
         self._batches.put(messages)
 
     def payloads(self, deadline: float) -> Iterator[Payload]:
         """Go through all messages from the moment on at which the waiter was made.
+
+        An asker that looks more slowly than they come misses the oldest.
 
         :param deadline: monotonic time.
         :raises TimeoutError: the deadline has passed.
@@ -43,30 +60,63 @@ class Waiter:
             try:
                 batch = self._batches.get(timeout=max(0.0, deadline - monotonic()))
             except queue.Empty:
-                raise TimeoutError("no answer to the request came in time") from None
+                raise _no_answer() from None
             if batch is None:
-                raise NotConnectedError("the connection ended before the answer came")
-            yield from batch
+                raise _link_dropped()
+            self._taken += len(batch)
+            if self._put - self._taken > MOST_WAITING:
+                continue
+            for payload in batch:
+                yield payload
+                if self._is_over:
+                    raise _link_dropped()
+                if monotonic() >= deadline:
+                    raise _no_answer()
+
+
+class IdWaiter:
+    """One who waits for the answer with an id."""
+
+    def __init__(self) -> None:
+        self._answers: queue.SimpleQueue[tuple[Any] | None] = queue.SimpleQueue()
+
+    def put(self, message: tuple[Any] | None) -> None:
+        """Pass the decoded answer on, in a tuple; None: the link has dropped."""
+        self._answers.put(message)
+
+    def get(self, deadline: float) -> Any:
+        """Wait for it.
+
+        :param deadline: monotonic time.
+        :raises TimeoutError: the deadline has passed.
+        :raises NotConnectedError: the link dropped.
+        """
+        try:
+            answer = self._answers.get(timeout=max(0.0, deadline - monotonic()))
+        except queue.Empty:
+            raise _no_answer() from None
+        if answer is None:
+            raise _link_dropped()
+        return answer[0]
 
 
 class Answers:
     """All who wait for answers on one connection."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards the writing of _waiters, a tuple read freely
+        # Guards the writing of both; a tuple and a dict that are replaced, and read freely.
+        self._lock = threading.Lock()
         self._waiters: tuple[Waiter, ...] = ()
+        self._by_id: dict[Hashable, IdWaiter] = {}
 
     def __bool__(self) -> bool:
+        """Whether somebody looks at every message."""
         return bool(self._waiters)
 
-    def expects(self, request_id: Hashable) -> bool:
-        """Tell whether somebody waits for an answer with this id."""
-        return any(waiter.request_id == request_id for waiter in self._waiters)
-
     @contextlib.contextmanager
-    def waiting(self, request_id: Hashable = None) -> Iterator[Waiter]:
-        """Be one of them for a while."""
-        waiter = Waiter(request_id)
+    def waiting(self) -> Iterator[Waiter]:
+        """Look at every message for a while."""
+        waiter = Waiter()
         with self._lock:
             self._waiters = (*self._waiters, waiter)
         try:
@@ -74,6 +124,26 @@ class Answers:
         finally:
             with self._lock:
                 self._waiters = tuple(kept for kept in self._waiters if kept is not waiter)
+
+    @contextlib.contextmanager
+    def waiting_for(self, request_id: Hashable) -> Iterator[IdWaiter]:
+        """Wait for the answer with an id for a while."""
+        waiter = IdWaiter()
+        with self._lock:
+            self._by_id = {**self._by_id, request_id: waiter}
+        try:
+            yield waiter
+        finally:
+            with self._lock:
+                self._by_id = {key: kept for key, kept in self._by_id.items() if kept is not waiter}
+
+    def give(self, request_id: Hashable, message: Any) -> bool:
+        """Give a decoded answer to who waits for its id; returns whether somebody does."""
+        waiter = self._by_id.get(request_id)
+        if waiter is None:
+            return False
+        waiter.put((message,))
+        return True
 
     def offer(self, messages: list[Payload]) -> None:
         """Pass a batch on; a copy, since the lane may empty the list."""
@@ -84,3 +154,5 @@ class Answers:
         """Tell all of them that no answer will come."""
         for waiter in self._waiters:
             waiter.put(None)
+        for one in self._by_id.values():
+            one.put(None)

@@ -356,16 +356,18 @@ class ResilientWebSocket(ConnectionLifecycle):
                 "dispatch='thread', or request() on another thread"
             )
         deadline = monotonic() + timeout
-        with life.delivery.answers.waiting(request_id) as waiter:
+        answers = life.delivery.answers
+        if match is None:
+            with answers.waiting_for(request_id) as waiter:
+                self.send(payload, timeout=timeout)
+                return waiter.get(deadline)
+        with answers.waiting() as looker:
             self.send(payload, timeout=timeout)
-            for answer in waiter.payloads(deadline):
+            for answer in looker.payloads(deadline):
                 data = life.delivery.decode(answer)
-                if match is None:
-                    if self._venue_answers(data) == request_id:
-                        return data
-                elif match(self.message_of(answer) or self._answer_message(data)):
+                if match(self.message_of(answer) or self._answer_message(data)):
                     return data
-        raise AssertionError("a waiter ends with an answer or an exception")
+        raise AssertionError("who looks at messages ends with an answer or an exception")
 
     def _answer_message(self, data: Any) -> Message:
         return Message(
@@ -393,10 +395,6 @@ class ResilientWebSocket(ConnectionLifecycle):
                 f"{venue!r} answers without ids; request() needs match=, which tells the answer"
             )
         return payload, request_id
-
-    def _venue_answers(self, data: Any) -> Hashable:
-        venue = self._options.venue
-        return None if venue is None else venue.answer_id(data)
 
     # Pulling.
 

@@ -33,7 +33,7 @@ log = Log("wsresilient.handlers")
 Decoder = Callable[[Payload], Any]
 
 
-#: Pings and pongs that may wait to be told at a time.
+#: Pings, pongs and errors of a venue that may wait to be told at a time.
 MOST_CONTROLS = 1000
 
 
@@ -221,15 +221,19 @@ class Delivery:
         self.note_gap(gap)
         self.emit("gap", gap)
 
-    def emit_control(self, event: str, payload: bytes) -> None:
-        """Tell of a ping or pong; a peer that sends too many of them is not told in full."""
+    def emit_bounded(self, event: str, argument: object) -> None:
+        """Tell of a ping, a pong or an error; a peer that makes too many is not told in full.
+
+        No more than ``MOST_CONTROLS`` wait: they are not bounded like messages, and never dropped
+        once they are in the lane.
+        """
         if not self._handlers.has(event) or self._controls >= MOST_CONTROLS:
             return
         self._controls += 1
 
         def tell() -> None:
             self._controls -= 1
-            self._handlers.call(event, payload)
+            self._handlers.call(event, argument)
 
         self.emit_call(tell)
 
@@ -341,8 +345,9 @@ class Delivery:
     def _decode_error(self, payload: Payload, error: BaseException) -> DecodeError:
         # The decoder's exception is not chained: it may hold the whole message.
         redact = self._handlers.redact
+        # Redacted before it is cut: a secret that is cut in two is not recognised.
         excerpt = shorten(
-            redact(payload[:200] if isinstance(payload, str) else repr(payload[:100]))
+            redact(payload[:4000] if isinstance(payload, str) else repr(payload[:1000]))
         )
         return DecodeError(
             f"a message was not decoded ({shorten(redact(describe(error)))}): {excerpt:.100}"
@@ -373,10 +378,10 @@ class Delivery:
 
     def decode(self, payload: Payload) -> Any:
         """Decode one payload for request(): with the decoder, else as JSON, else as it is."""
-        decoder = self._decoder or json.loads
+        decoder = self._decoder or (json.loads if self._router is None else self._router.decode)
         try:
             return decoder(payload)
-        except ValueError:
+        except Exception:  # any message is looked at, whatever it holds
             return payload
 
 

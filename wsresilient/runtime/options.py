@@ -227,7 +227,7 @@ def _checked_auth(auth: object, venue: Venue | None) -> object:
             "exchange has one"
         )
     if isinstance(auth, Credentials) and venue is not None:
-        venue.login(auth, 0.0)  # what is missing is told now
+        venue.check_credentials(auth)
     return auth
 
 

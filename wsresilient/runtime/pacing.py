@@ -49,15 +49,26 @@ class Pacer:
         return self._messages is None and self._shared is None
 
     def try_request(self) -> float:
-        """Take what one request for topics needs.
+        """Take what one request for topics needs; nothing where something is missing.
 
         :returns: 0.0 when it may go out, else seconds until it may.
         """
-        for limiter in (self._messages, self._shared, self._requests):
-            wait = 0.0 if limiter is None else float(limiter.try_acquire())
-            if wait > 0.0:
-                return wait
+        own = [one for one in (self._messages, self._requests) if one is not None]
+        wait = max((limiter.peek() for limiter in own), default=0.0)
+        if wait <= 0.0 and self._shared is not None:
+            wait = float(self._shared.try_acquire())
+        if wait > 0.0:
+            return wait
+        for limiter in own:
+            # Not try_acquire(): a send() of another thread may have come between.
+            limiter.take()
         return 0.0
+
+    def give_back(self) -> None:
+        """Take back what :meth:`try_request` took for a request that did not go out."""
+        for limiter in (self._messages, self._requests, self._shared):
+            if isinstance(limiter, RateLimiter):
+                limiter.give_back()
 
     def acquire(self, *, timeout: float) -> bool:
         """Wait until a user's message may go out; not on the reader's thread.

@@ -34,6 +34,7 @@ class AttemptPlanner:
     :param on_key_expired: is called when a listen key has ended; from any thread.
     :ivar credentials: for the login of the attempt that was planned last.
     :ivar redact: hides that attempt's secrets.
+    :ivar asking: who was asked last, in words.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class AttemptPlanner:
         self._on_key_expired = on_key_expired
         self.credentials: Credentials | None = None
         self.redact = Redactor()
+        self.asking = ""  # whom, right now: for whoever has to say who raised what
         self._group: str | None = None
         self._keys: ListenKeyKeeper | None = None
 
@@ -63,19 +65,25 @@ class AttemptPlanner:
         :raises Exception: what these raise.
         """
         options = self._options
+        self.asking = "the auth function"
         self.credentials = credentials = options.credentials()
         self._want_own_topics()
         self._group = group = None if self._subscriber is None else self._subscriber.group
+        self.asking = "the exchange's REST"
         key = self._listen_key(group)
+        self.asking = "the url function"
         urls = options.urls(group=group, listen_key=key)
+        if key is not None:
+            # It stands in the path, which is shown otherwise.
+            hide = Redactor([key])
+            urls = tuple(dataclasses.replace(url, shown=hide(url.shown)) for url in urls)
         url = self._endpoints.choose(urls, monotonic())
+        self.asking = "the headers function"
         headers = options.headers_for(url)
         proxy = options.proxy_for(url)
         redact = redactor(urls, headers, proxy, options.subprotocols, credentials)
         if key is not None:
             redact = redact.with_secrets([key])
-            # It stands in the path, which is shown otherwise.
-            url = dataclasses.replace(url, shown=redact(url.shown))
         self.redact = redact
         return AttemptRequest(
             url=url,

@@ -71,6 +71,17 @@ class RateLimiter:
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
 
+    def peek(self) -> float:
+        """Seconds until there will be a token; 0.0: there is one. Nothing is taken."""
+        with self._lock:
+            self._refill()
+            return 0.0 if self._tokens >= 1.0 else (1.0 - self._tokens) / self._rate
+
+    def give_back(self) -> None:
+        """Put a token back that was taken for something that did not happen."""
+        with self._lock:
+            self._tokens = min(self._burst, self._tokens + 1.0)
+
     def acquire(self, *, timeout: float | None = None) -> bool:
         """Wait for a token and take it; not for the reader's thread.
 

@@ -42,7 +42,7 @@ class Router:
     ) -> None:
         self._name = name
         self._subscriber = subscriber
-        self._decode = decode
+        self.decode = decode
         self._handlers = handlers
         self._seen: dict[str, float] = {}
         self._tracker = SequenceTracker()
@@ -77,7 +77,7 @@ class Router:
 
         :raises Exception: whatever the decoder, or a venue of the user's, raises.
         """
-        decoded = self._decode(payload)
+        decoded = self.decode(payload)
         incoming = self._subscriber.venue.read(decoded)
         if not isinstance(incoming, Data):
             return Message(
@@ -103,7 +103,7 @@ class Router:
 
         :raises Exception: as :meth:`message` does.
         """
-        incoming = self._subscriber.venue.read(self._decode(payload))
+        incoming = self._subscriber.venue.read(self.decode(payload))
         return self._subscriber.index.resolve(incoming) if isinstance(incoming, Data) else None
 
     def note(self, messages: list[Message]) -> None:
@@ -140,7 +140,10 @@ class Router:
         found: list[tuple[int, Gap]] = []
         sequence = self._subscriber.venue.sequence
         for at, message in enumerate(messages):
-            numbers = sequence(message)
+            try:
+                numbers = sequence(message)
+            except BaseException:  # a venue of the user's may raise anything
+                continue
             if numbers is None:
                 continue
             if message.generation != self._generation:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Hashable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ..config import ConnectionConfig
 from ..core.credentials import Credentials
 from ..core.failure import Failure, FailureKind, classify
 from ..core.frames import Payload
-from ..core.heartbeat import HeartbeatSchedule
 from ..core.incoming import (
     Acknowledged,
     Answer,
@@ -34,17 +33,25 @@ from ..errors import (
     NotConnectedError,
     OpenTimeoutError,
     PingTimeoutError,
+    SendTimeoutError,
     VenueError,
     as_exception,
+    describe,
 )
 from .clock import monotonic, wall_clock
+from .heartbeats import HeartbeatSender
 from .logs import Log
 from .pacing import Pacer
 from .subscriber import Subscriber
-from .topic_requester import RETRY, TopicRequester
+from .topic_requester import TopicRequester
 from .transport import Attempt
 
 __all__ = ["SessionHooks", "VenueSession"]
+
+#: Characters of a server's text that are looked at.
+MOST_TEXT = 4000
+
+CleanT = TypeVar("CleanT", Refused, LoginRefused)
 
 log = Log("wsresilient.connection")
 
@@ -64,8 +71,8 @@ class SessionHooks(Protocol):
     def let_rotate(self, reason: Failure) -> bool:
         """Whether somebody else replaces this connection, so that it need not end itself."""
 
-    def is_own_answer(self, request_id: Hashable) -> bool:
-        """Whether a request() waits for an answer with this id."""
+    def take_answer(self, request_id: Hashable, message: Any) -> bool:
+        """Give a message to the request() that waits for this id; returns whether one does."""
 
 
 class VenueSession:
@@ -99,8 +106,7 @@ class VenueSession:
         self._login_by: float | None = None  # monotonic; None: no login is under way
         self._opened_at = 0.0
         self._is_ready = False
-        self._heartbeat: HeartbeatSchedule | None = None
-        self._beats = 0
+        self._heartbeats = HeartbeatSender(subscriber.venue.heartbeat, config, pacer)
         self._topics = TopicRequester(subscriber, config, pacer, hooks.report, name=name)
 
     def __repr__(self) -> str:
@@ -115,26 +121,14 @@ class VenueSession:
         self._attempt, self._credentials, self._redact = attempt, credentials, redact
         self._opened_at, self._is_ready = now, False
         self._pacer.begin_connection()
-        beat = self._venue.heartbeat
-        self._heartbeat = None
-        if beat is not None:
-            self._heartbeat = HeartbeatSchedule(
-                interval=beat.interval,
-                timeout=beat.timeout,
-                only_in_silence=beat.when == "silent",
-                now=now,
-            )
+        self._heartbeats.opened(now)
         login = None
-        try:
-            if credentials is not None and self._venue.logs_in(group=self._subscriber.group):
-                login = self._venue.login(credentials, wall_clock())
-        except BaseException as error:  # a venue of the user's may raise anything
-            self._end(as_exception(error, "the venue's login"), graceful=True)
-            return
+        if credentials is not None and self._venue.logs_in(group=self._subscriber.group):
+            login = self._venue.login(credentials, wall_clock())
         if login is None:
             self._become_ready()
             return
-        self._redact = self._redact.with_secrets(strings_of(login))
+        self._redact.add(strings_of(login))  # for whoever else shows texts of this attempt, too
         self._login_by = now + self._config.ack_timeout
         self._send_login(login)
 
@@ -152,7 +146,8 @@ class VenueSession:
 
     def _become_ready(self) -> None:
         self._login_by, self._is_ready = None, True
-        self._topics.opened()
+        assert self._attempt is not None
+        self._topics.opened(self._venue.url_topics(self._attempt.location), self._redact)
         self._hooks.session_ready()
 
     def _end(self, error: Exception, *, graceful: bool = False) -> None:
@@ -198,7 +193,14 @@ class VenueSession:
             return False
         if isinstance(incoming, Data):
             return False
-        return self._act(incoming, message)
+        if self._attempt is None or not self._attempt.is_open:
+            return True  # it is ending: whatever is said now changes nothing
+        try:
+            return self._act(incoming, message)
+        except BaseException as error:  # a venue of the user's may give anything
+            text = shorten(self._redact(describe(error)))
+            self._hooks.report(VenueError(f"{self._venue!r}: an answer made no sense: {text}"))
+            return True
 
     def _act(self, incoming: Incoming, message: Any) -> bool:
         """Do what a control message says; returns whether it was for us."""
@@ -208,48 +210,62 @@ class VenueSession:
             return (
                 self._topics.acknowledged(incoming)
                 or incoming.request_id is None
-                or self._is_answer(incoming.request_id)
+                or self._hooks.take_answer(incoming.request_id, message)
             )
         if isinstance(incoming, Refused):
-            return self._refused(incoming)
+            return self._refused(self._clean(incoming), message)
         if isinstance(incoming, LoggedIn):
             if self._login_by is not None:
                 log.info("%s: logged in", self._name)
                 self._become_ready()
             return True
         if isinstance(incoming, LoginRefused):
-            self._login_refused(incoming)
+            self._login_refused(self._clean(incoming))
             return True
         if isinstance(incoming, Notice):
             self._noticed(incoming)
             return True
-        assert isinstance(incoming, Answer)
+        assert isinstance(incoming, Answer), "read() gives one of the kinds of Incoming"
         request_id = incoming.request_id
-        return self._is_answer(self._venue.answer_id(message) if request_id is None else request_id)
+        if request_id is None:
+            request_id = self._venue.answer_id(message)
+        return request_id is not None and self._hooks.take_answer(request_id, message)
 
-    def _is_answer(self, request_id: Hashable) -> bool:
-        return request_id is not None and self._hooks.is_own_answer(request_id)
+    def _clean(self, answer: CleanT) -> CleanT:
+        """Hide what may be a secret in what a server says, and cut what is too long."""
+        code = answer.code
+        if isinstance(code, str):
+            code = shorten(self._redact(code[:MOST_TEXT]), 40)
+        text = shorten(self._redact(str(answer.text)[:MOST_TEXT])) or "an error without a text"
+        return dataclasses.replace(answer, text=text, code=code)
 
-    def _refused(self, answer: Refused) -> bool:
+    def _refused(self, answer: Refused, message: Any) -> bool:
         if self._login_by is not None and not answer.topics and answer.request_id is None:
             self._login_refused(
                 LoginRefused(code=answer.code, text=answer.text, final=not answer.temporary)
             )
             return True
-        text = shorten(self._redact(answer.text)) or "an error without a text"
-        taken = self._topics.refused(dataclasses.replace(answer, text=text))
-        if not taken and not self._is_answer(answer.request_id):
-            self._hooks.report(VenueError(f"{self._venue!r} says: {text}", code=answer.code))
+        taken = self._topics.refused(answer)
+        if not taken and answer.request_id is not None:
+            taken = self._hooks.take_answer(answer.request_id, message)
+        if not taken:
+            self._hooks.report(VenueError(f"{self._venue!r} says: {answer.text}", code=answer.code))
         return True
 
     def _login_refused(self, refusal: LoginRefused) -> None:
         if self._attempt is None:
             return
+        if self._login_by is None:
+            # Nobody has logged in here, or has so already: it is no reason to end the stream.
+            text = f"{self._venue!r} says: {refusal.text}"
+            self._hooks.report(VenueError(text, code=refusal.code))
+            return
+        self._login_by = None
         failure = login_failure(refusal, repr(self._venue), self._redact, now=wall_clock())
         self._attempt.interrupt(failure, graceful=True)
 
     def _noticed(self, notice: Notice) -> None:
-        text = shorten(self._redact(notice.text))
+        text = shorten(self._redact(notice.text[:MOST_TEXT]))
         if not notice.reconnect:
             log.debug("%s: notice: %s", self._name, text)
             return
@@ -277,12 +293,12 @@ class VenueSession:
         if attempt is None or not attempt.is_open:
             return math.inf
         try:
-            pause = self._beat(attempt, now)
+            pause = self._heartbeats.tick(attempt, now)
             if self._login_by is not None:
                 return min(pause, self._watch_login(now))
             may_request = self._hooks.may_request()
             return min(pause, self._topics.tick(attempt, now, may_request=may_request))
-        except NotConnectedError as error:
+        except (NotConnectedError, SendTimeoutError, PingTimeoutError) as error:
             self._end(error)
             return math.inf
         except BaseException as error:  # a heartbeat of the user's may raise anything
@@ -300,30 +316,3 @@ class VenueSession:
             )
             return math.inf
         return self._login_by - now
-
-    def _beat(self, attempt: Attempt, now: float) -> float:
-        """Send a heartbeat if one is due, and see whether the last one was answered."""
-        schedule, beat = self._heartbeat, self._venue.heartbeat
-        if schedule is None or beat is None:
-            return math.inf
-        received = attempt.last_received_at
-        silence = schedule.silence(now, received)
-        if silence is not None:
-            self._end(
-                PingTimeoutError(
-                    f"heartbeat timed out: nothing came for {silence:.1f} s, "
-                    f"the timeout is {beat.timeout:g} s"
-                )
-            )
-            return math.inf
-        wait = schedule.wait(now, received)
-        if wait <= 0.0:
-            self._beats += 1
-            # Never starved: it goes out whatever the rate says, and the rest waits longer.
-            self._pacer.take()
-            if not attempt.sender.try_send_text(beat.message(self._beats).encode()):
-                schedule.missed(now)
-                return RETRY
-            schedule.sent(now)
-            wait = beat.interval
-        return max(0.001, min(wait, schedule.deadline() - now))

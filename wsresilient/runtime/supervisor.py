@@ -12,6 +12,7 @@ import threading
 import traceback
 from collections.abc import Callable, Hashable
 from dataclasses import replace
+from typing import Any
 
 from ..config import ConnectionConfig
 from ..core.endpoints import EndpointList
@@ -19,7 +20,6 @@ from ..core.events import Gap
 from ..core.failure import Failure, FailureKind, classify, refused_by_close
 from ..core.frames import Payload
 from ..core.policing import NextStep, RetryHistory
-from ..core.redact import Redactor
 from ..core.state import ConnectionState
 from ..errors import (
     AuthenticationError,
@@ -27,6 +27,7 @@ from ..errors import (
     ConnectionFailedError,
     ConnectionLostError,
     NotConnectedError,
+    VenueError,
     as_exception,
     describe,
 )
@@ -278,7 +279,7 @@ class Supervisor:
         except BaseException as error:  # a user's function may raise anything
             if status.state is not ConnectionState.CONNECTING:
                 self._advance(ConnectionState.CONNECTING, "preparing an attempt")
-            failure = self._final_word(_callable_failed(error))
+            failure = self._final_word(_callable_failed(error, self._planner))
         else:
             failure = self._run(attempt)
         self._close_books(attempt, failure)
@@ -477,7 +478,7 @@ class Supervisor:
 
     def control(self, event: str, payload: bytes) -> None:
         """See :class:`wsresilient.runtime.transport.AttemptHooks`."""
-        self.delivery.emit_control(event, payload)
+        self.delivery.emit_bounded(event, payload)
 
     def tick(self, now: float) -> float:
         """See :class:`wsresilient.runtime.transport.AttemptHooks`."""
@@ -497,14 +498,14 @@ class Supervisor:
         """See :class:`wsresilient.runtime.session.SessionHooks`."""
         return self.has_greeted or not self._handlers.has("open")
 
-    def is_own_answer(self, request_id: Hashable) -> bool:
+    def take_answer(self, request_id: Hashable, message: Any) -> bool:
         """See :class:`wsresilient.runtime.session.SessionHooks`."""
-        return self.delivery.answers.expects(request_id)
+        return self.delivery.answers.give(request_id, message)
 
     def report(self, error: Exception) -> None:
         """See :class:`wsresilient.runtime.session.SessionHooks`."""
         self._status.note_error(describe(error))
-        self.delivery.emit("error", error)
+        self.delivery.emit_bounded("error", error)
 
     def wake(self) -> None:
         """Make the reader look around, if there is one."""
@@ -518,12 +519,12 @@ class Supervisor:
         return self._greeted == self._status.generation
 
 
-def _callable_failed(error: BaseException) -> Failure:
-    """Classify what a url or headers function raised; say so, and where."""
-    failure = classify(as_exception(error, "a url or headers function"))
-    if isinstance(error, ConfigurationError):
+def _callable_failed(error: BaseException, planner: AttemptPlanner) -> Failure:
+    """Classify what was raised while an attempt was planned; say by whom, and where."""
+    failure = classify(as_exception(error, planner.asking))
+    if isinstance(error, (ConfigurationError, VenueError, AuthenticationError)):
         return failure
     frames = traceback.extract_tb(error.__traceback__)
     where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    text = Redactor()(describe(error))
-    return replace(failure, text=f"{text} (raised by the url or headers function{where})")
+    text = planner.redact(describe(error))
+    return replace(failure, text=f"{text} (raised by {planner.asking}{where})")

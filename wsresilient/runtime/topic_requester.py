@@ -7,25 +7,24 @@ never waits there either.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..config import ConnectionConfig
 from ..core.frames import Payload
 from ..core.incoming import Acknowledged, Data, Refused
+from ..core.redact import Redactor, shorten
 from ..core.topic_requests import Request
 from ..errors import SubscriptionError, describe
 from .clock import monotonic
+from .heartbeats import RETRY
 from .logs import Log
 from .pacing import Pacer
 from .subscriber import Subscriber
 from .transport import Attempt
 
-__all__ = ["RETRY", "TopicRequester"]
+__all__ = ["TopicRequester"]
 
 log = Log("wsresilient.connection")
-
-#: Seconds after which something that the socket did not take is tried again.
-RETRY = 0.05
 
 
 class TopicRequester:
@@ -54,14 +53,20 @@ class TopicRequester:
         self._pacer = pacer
         self._tell = report
         self._name = name
+        self._redact = Redactor()
         self.is_awaiting_data = False
 
     # The connection.
 
-    def opened(self) -> None:
-        """A connection is ready for requests."""
+    def opened(self, url_topics: Iterable[str], redact: Redactor) -> None:
+        """A connection is ready for requests.
+
+        :param url_topics: those that its URL has subscribed.
+        :param redact: hides its secrets.
+        """
+        self._redact = redact
         with self._subscriber.registry() as registry:
-            registry.opened(self._subscriber.url_topics)
+            registry.opened(url_topics)
 
     def lost(self) -> None:
         """The connection has ended."""
@@ -92,10 +97,10 @@ class TopicRequester:
         for payload in messages:
             try:
                 incoming = self._venue.read(self._venue.decode(payload))
+                if isinstance(incoming, Data):
+                    seen.add(index.resolve(incoming))
             except BaseException:  # whoever serves the message finds it again, and tells it
                 continue
-            if isinstance(incoming, Data):
-                seen.add(index.resolve(incoming))
         now = monotonic()
         with self._subscriber.registry() as registry:
             for topic in seen:
@@ -163,8 +168,10 @@ class TopicRequester:
                 registry.sent(request, monotonic())
             else:
                 registry.unsent(request)
+                self._pacer.give_back()
         return gone
 
     def _give_up(self, request: Request, error: BaseException) -> None:
-        text = f"the venue could not make the request: {describe(error)}"
+        said = shorten(self._redact(describe(error)))
+        text = f"the venue could not make the request: {said}"
         self.refused(Refused(request_id=request.request_id, topics=request.topics, text=text))

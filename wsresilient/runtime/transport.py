@@ -30,6 +30,7 @@ from ..errors import (
     ConnectionLostError,
     HandshakeError,
     WSResilientError,
+    as_exception,
     describe,
 )
 from .clock import monotonic
@@ -159,6 +160,11 @@ class Attempt:
     def recorded(self) -> Failure | None:
         """Why it was ended, where somebody ended it."""
         return self._ending.recorded
+
+    @property
+    def location(self) -> str:
+        """The URL, with its secrets."""
+        return self._request.url.location
 
     @property
     def is_open(self) -> bool:
@@ -341,7 +347,10 @@ class Attempt:
             self.deadline = None
             self.opened_at = monotonic()
             self.sender.gate_open = True
-        self._hooks.opened()
+        try:
+            self._hooks.opened()
+        except BaseException as error:  # websocket-client would swallow it, and nothing would end
+            self.interrupt(classify(as_exception(error, "the venue")), graceful=True)
 
     def _on_ping(self, _app: Any, payload: bytes) -> None:
         self._hooks.control("ping", payload)

@@ -284,6 +284,12 @@ class Venue:
         """Whether credentials, where there are any, are used for a login on this connection."""
         return True
 
+    def check_credentials(self, credentials: Credentials) -> None:
+        """Check that nothing is missing that the exchange wants.
+
+        :raises ConfigurationError: something is.
+        """
+
     def login(self, credentials: Credentials, now: float) -> str | None:
         """Make the login request; None: this venue has none.
 

@@ -209,16 +209,23 @@ class OKX(Venue):
         """Whether it is the private URL, or the group of channels that need a login."""
         return self.channel_type == "private" or group == _PRIVATE
 
-    def login(self, credentials: Credentials, now: float) -> str:
-        """Make the login request; it is good for 30 seconds.
+    def check_credentials(self, credentials: Credentials) -> None:
+        """Check that there is a passphrase.
 
-        :raises ConfigurationError: there is no passphrase.
+        :raises ConfigurationError: there is none.
         """
         if credentials.passphrase is None:
             raise ConfigurationError(
                 "passphrase is None; OKX asks for the one that was chosen with the API key: "
                 "write Credentials(api_key, secret, passphrase)"
             )
+
+    def login(self, credentials: Credentials, now: float) -> str:
+        """Make the login request; it is good for 30 seconds.
+
+        :raises ConfigurationError: there is no passphrase.
+        """
+        self.check_credentials(credentials)
         timestamp = str(int(now))
         argument = {
             "apiKey": credentials.api_key,

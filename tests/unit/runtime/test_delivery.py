@@ -13,7 +13,7 @@ import pytest
 from tests.support import BOUND, Gate, Running, eventually
 from wsresilient import ConnectionConfig, Gap, Message, NotConnectedError
 from wsresilient.runtime.clock import monotonic
-from wsresilient.runtime.delivery import DecodeError, Delivery
+from wsresilient.runtime.delivery import Delivery
 from wsresilient.runtime.dispatcher import Dispatcher
 from wsresilient.runtime.handlers import HandlerSet
 
