@@ -94,3 +94,23 @@ def test_a_number_is_a_limit_of_its_own() -> None:
 
     assert not pacer.is_unlimited
     assert "RateLimiter 5/s" in repr(pacer)
+
+
+def test_nothing_is_taken_where_something_is_missing(clock: Clock) -> None:
+    shared = RateLimiter(1.0, burst=2.0, clock=clock)
+    pacer = Pacer(Limits(messages=Rate(1, 60.0), requests=Rate(10, 3600.0)), shared)
+    assert pacer.try_request() == 0.0
+    for _ in range(50):
+        assert pacer.try_request() > 0.0
+
+    assert shared.try_acquire() == 0.0  # of two tokens one was taken
+
+
+def test_what_did_not_go_out_is_given_back(clock: Clock) -> None:
+    pacer = Pacer(Limits(messages=Rate(1, 60.0)), RateLimiter(1.0, burst=1.0, clock=clock))
+    for _ in range(50):
+        assert pacer.try_request() == 0.0
+        pacer.give_back()
+
+    assert "RateLimiter" in pacer.text
+    assert Pacer(Limits()).text == "no limit"

@@ -60,10 +60,10 @@ def test_who_takes_messages_decides_what_is_unrouted() -> None:
     strange = Message(data=1)
     everything = [known, other, strange]
     assert routed.router.split(everything) == ([], everything)
-    assert not routed.router.is_needed
+    assert bool(routed.router.is_needed) is False
     routed.subscriber.subscribe(["account"], print)
     assert routed.router.split(everything) == ([known], [other, strange])
-    assert routed.router.is_needed
+    assert bool(routed.router.is_needed) is True
     routed.handlers.add("data", print)
 
     assert routed.router.split(everything) == ([known, other], [strange])
