@@ -20,7 +20,34 @@ __all__ = [
     "Notice",
     "Pong",
     "Refused",
+    "code_said",
+    "text_said",
 ]
+
+#: Characters of an answer's text that are looked at; the longest that is known has 300.
+MOST_TEXT = 2000
+#: Characters of a code, and the largest number that is one.
+MOST_CODE, LARGEST_CODE = 40, 10**12
+
+
+def text_said(given: object) -> str:
+    """Give an answer's text, cut before anybody looks at it; "" where it is no text.
+
+    The word in which the cut falls goes too, as half a secret would not be recognised as one.
+    """
+    if not isinstance(given, str):
+        return ""
+    if len(given) <= MOST_TEXT:
+        return given
+    cut = given[:MOST_TEXT]
+    return cut.rpartition(" ")[0] or cut
+
+
+def code_said(given: object) -> int | str | None:
+    """Give an answer's code, or None: there is none that could be one."""
+    if isinstance(given, str):
+        return given[:MOST_CODE]
+    return given if isinstance(given, int) and abs(given) <= LARGEST_CODE else None
 
 
 @dataclass(frozen=True, slots=True)

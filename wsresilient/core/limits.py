@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from ..config import check_integer, check_seconds
+from ..errors import ConfigurationError
+
 __all__ = ["Limits", "Rate"]
+
+_NUMBERS = (
+    *("topics_per_request", "request_size", "topics_per_connection", "topics_size"),
+    "connections",
+)
+_RATES = ("connects", "messages", "requests")
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
     """So many in so many seconds.
 
-    :ivar count: how many.
-    :ivar seconds: in which time.
+    :ivar count: how many; at least one.
+    :ivar seconds: in which time; more than 0.
+    :raises ConfigurationError: a number is not allowed.
     """
 
     count: int
     seconds: float
+
+    def __post_init__(self) -> None:
+        check_integer("count of Rate", self.count, minimum=1)
+        check_seconds("seconds of Rate", self.seconds, exclusive=True)
 
     @property
     def per_second(self) -> float:
@@ -40,6 +54,7 @@ class Limits:
     :ivar requests: subscribe, unsubscribe and login requests on one connection.
     :ivar idle: seconds after which the exchange cuts a connection without a heartbeat.
     :ivar max_age: seconds after which the exchange cuts every connection.
+    :raises ConfigurationError: a value is not allowed: all numbers are greater than 0.
     """
 
     topics_per_request: int | None = None
@@ -54,7 +69,20 @@ class Limits:
     idle: float | None = None
     max_age: float | None = None
 
-    def room(self, kept: Sequence[str], added: Sequence[str]) -> int:
+    def __post_init__(self) -> None:
+        for name in _NUMBERS:
+            check_integer(name, getattr(self, name), minimum=1, optional=True)
+        check_integer("burst", self.burst, minimum=1)
+        for name in _RATES:
+            rate = getattr(self, name)
+            if rate is not None and not isinstance(rate, Rate):
+                raise ConfigurationError(
+                    f"{name} is {rate!r:.60}; allowed: Rate(count, seconds), or None"
+                )
+        for name in ("idle", "max_age"):
+            check_seconds(name, getattr(self, name), exclusive=True, optional=True)
+
+    def room(self, kept: Collection[str], added: Sequence[str]) -> int:
         """Tell how many of the added topics fit on a connection beside those that it keeps."""
         fit = len(added)
         if self.topics_per_connection is not None:

@@ -29,8 +29,12 @@ def login_failure(refusal: LoginRefused, venue: str, redact: Redactor, *, now: f
     text = f"{venue} refused the login{code}: {said}"
     if refusal.clock:
         text += f"; the clock of this machine is off{_skew(refusal, now)}: set it (NTP)"
-    elif refusal.final:
-        text += "; check key, secret, passphrase, the key's permissions and its list of addresses"
+    elif refusal.final or refusal.retries is not None:
+        perhaps = "" if refusal.final else "if it stays so, "
+        text += (
+            f"; {perhaps}check key, secret, passphrase, the key's permissions and its list of "
+            "addresses"
+        )
     error = AuthenticationError(text)
     return Failure(
         FailureKind.AUTHENTICATION,

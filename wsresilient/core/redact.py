@@ -36,7 +36,7 @@ SHORTEST_SECRET = 4
 
 _PATTERNS = (
     (re.compile(r"(?<=//)[^/\s@\"'<>]+@"), f"{HIDDEN}@"),
-    (re.compile(r"([?&][^=&\s\"'<>#]{1,100}=)[^&\s\"'<>#]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"([?&][^=&?\s\"'<>#]{1,100}=)[^&\s\"'<>#]+"), rf"\1{HIDDEN}"),
     (
         re.compile(
             r"\b((?:proxy-)?authorization|(?:set-)?cookie)\b([\"']?\s*[:=]\s*)[^\r\n]+", re.I

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable
 
 from .incoming import Data
 
-__all__ = ["TopicIndex"]
+__all__ = ["LONGEST_REMEMBERED", "TopicIndex"]
 
 #: Topics of the wire whose subscription is remembered; a bound, since the server names them.
 MOST_REMEMBERED = 10_000
+#: Characters of a topic that is remembered; the longest that is known has 100.
+LONGEST_REMEMBERED = 200
 
 
 class TopicIndex:
@@ -38,6 +40,6 @@ class TopicIndex:
         known = self._remembered.get(topic)
         if known is None:
             known = next((one for one in self._topics if self._covers(one, data)), topic)
-            if len(self._remembered) < MOST_REMEMBERED:
+            if len(self._remembered) < MOST_REMEMBERED and len(topic) <= LONGEST_REMEMBERED:
                 self._remembered[topic] = known
         return known

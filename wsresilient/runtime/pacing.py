@@ -89,4 +89,5 @@ class Pacer:
 def _window(rate: Rate) -> RateLimiter:
     """Keep "so many in any window": half of them at once, the rest spread over the time."""
     burst = max(1, rate.count // 2)
-    return RateLimiter((rate.count - burst) / rate.seconds, burst=float(burst))
+    rest = max(1, rate.count - burst)  # of one in a window, the one is all there is
+    return RateLimiter(rest / rate.seconds, burst=float(burst))

@@ -173,14 +173,20 @@ class VenueSession:
 
     def _suspects(self, messages: list[Payload]) -> list[tuple[int, Payload]]:
         """Give those that may be control messages, by a look at the text; mostly none."""
-        mark, veto = self._venue.data_mark, self._venue.control_mark
+        mark, vetoes = self._venue.data_mark, self._venue.control_marks
         numbered = enumerate(messages)
         if mark is None:
             return list(numbered)
         try:
-            if veto is None:
+            if not vetoes:
                 return [pair for pair in numbered if mark not in pair[1]]
-            return [pair for pair in numbered if mark not in pair[1] or veto in pair[1]]
+            if len(vetoes) == 1:
+                veto = vetoes[0]
+                return [pair for pair in numbered if mark not in pair[1] or veto in pair[1]]
+            found = {at for at, payload in enumerate(messages) if mark not in payload}
+            for veto in vetoes:  # one pass for each is quicker than any() for each message
+                found |= {at for at, payload in enumerate(messages) if veto in payload}
+            return [(at, messages[at]) for at in sorted(found)]
         except TypeError:  # a binary message among them
             return list(enumerate(messages))
 
@@ -241,9 +247,10 @@ class VenueSession:
 
     def _refused(self, answer: Refused, message: Any) -> bool:
         if self._login_by is not None and not answer.topics and answer.request_id is None:
-            self._login_refused(
-                LoginRefused(code=answer.code, text=answer.text, final=not answer.temporary)
-            )
+            # Whether it is about the credentials at all is not said: once more.
+            retries = None if answer.temporary else 1
+            refusal = LoginRefused(answer.code, answer.text, final=False, retries=retries)
+            self._login_refused(refusal)
             return True
         taken = self._topics.refused(answer)
         if not taken and answer.request_id is not None:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from ..config import unknown_name
+from ..config import check_choice, check_seconds, unknown_name
 from ..core.backoff import ReconnectPolicy
 from ..core.credentials import Credentials
 from ..core.encoding import decode_json
@@ -32,6 +32,7 @@ __all__ = [
     "join_topic",
     "split_topic",
     "split_url",
+    "with_default_path",
 ]
 
 VenueT = TypeVar("VenueT", bound="Venue")
@@ -41,16 +42,28 @@ VenueT = TypeVar("VenueT", bound="Venue")
 class Heartbeat:
     """What we send so that the exchange keeps the connection, beside protocol pings.
 
-    :ivar payload: the message, or a function of its number that makes it.
+    :ivar payload: the message, or a function of its number that makes it. An id in it should be
+        none that a request may have: those are numbers.
     :ivar interval: seconds from one to the next.
     :ivar timeout: seconds in which something, anything, must come after it.
     :ivar when: "always", or "silent": only after ``interval`` seconds without a byte.
+    :raises ConfigurationError: a value is not allowed: both times are greater than 0.
     """
 
     payload: str | Callable[[int], str]
     interval: float
     timeout: float = 10.0
     when: str = "always"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.payload, str) and not callable(self.payload):
+            raise ConfigurationError(
+                f"payload of Heartbeat is a {type(self.payload).__name__}; allowed: a str, or a "
+                "function (number) -> str"
+            )
+        check_seconds("interval of Heartbeat", self.interval, exclusive=True)
+        check_seconds("timeout of Heartbeat", self.timeout, exclusive=True)
+        check_choice("when of Heartbeat", self.when, ("always", "silent"))
 
     def message(self, number: int) -> str:
         """Make the message with this number."""
@@ -110,8 +123,8 @@ class Venue:
     #: A piece of text that stands in every data message and in no control message; None: each
     #: message has to be decoded to know. Only a short cut: without it nothing goes wrong.
     data_mark: str | None = None
-    #: A piece of text that makes a message with the data mark a control message all the same.
-    control_mark: str | None = None
+    #: Pieces of text that make a message with the data mark a control message all the same.
+    control_marks: tuple[str, ...] = ()
     #: Whether subscriptions are acknowledged; without, a sent request counts as confirmed.
     acknowledges: bool = True
     #: Whether data of a topic confirms its subscription (MEXC: acknowledgements have no names).
@@ -376,3 +389,11 @@ def split_url(url: Any) -> SplitResult | None:
         return urlsplit(url) if isinstance(url, str) else None
     except ValueError:
         return None
+
+
+def with_default_path(url: Any, path: str) -> Any:
+    """Give a URL of the server alone a path; what has one, or is no URL, is left as it is."""
+    parts = split_url(url)
+    if parts is None or parts.path.strip("/"):
+        return url
+    return urlunsplit(parts._replace(path=path))

@@ -78,7 +78,7 @@ class Binance(Venue):
     private_topics = (USER_DATA,)
     # Not '"data":': an error of the WebSocket API has that too.
     data_mark = '"stream":"'
-    control_mark = "serverShutdown"
+    control_marks = tuple(binance_events.NOTICES)
 
     def __init__(
         self,

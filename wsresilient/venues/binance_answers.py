@@ -10,7 +10,16 @@ from typing import Any
 
 from ..core.credentials import Credentials
 from ..core.encoding import encode_json
-from ..core.incoming import Acknowledged, Answer, Incoming, LoggedIn, LoginRefused, Refused
+from ..core.incoming import (
+    Acknowledged,
+    Answer,
+    Incoming,
+    LoggedIn,
+    LoginRefused,
+    Refused,
+    code_said,
+    text_said,
+)
 
 __all__ = ["LOGIN_ID", "hashable_id", "login_request", "read_answer", "signed_text"]
 
@@ -22,7 +31,12 @@ _WRONG_CREDENTIALS = frozenset({-1002, -1022, -2014, -2015})
 _WRONG_CLOCK = frozenset({-1021})
 #: Too many requests or connections; the server is busy.
 _BUSY = frozenset({-1003, -1008, -1034})
+#: Something went wrong at the server, and it is not known what has become of the request.
+_INTERNAL = frozenset({-1000, -1001, -1006, -1007, -1016})
+_PASSING = _BUSY | _INTERNAL
 _ABOUT_LOGIN = _WRONG_CREDENTIALS | _WRONG_CLOCK | _BUSY
+#: Later times, in milliseconds, are none: it is the year 5138.
+_LATEST = 1e14
 
 
 def signed_text(parameters: Mapping[str, Any]) -> str:
@@ -68,15 +82,21 @@ def read_answer(message: dict[str, Any]) -> Incoming:
 def _read_error(
     message: dict[str, Any], error: dict[str, Any], request_id: Hashable
 ) -> LoginRefused | Refused:
-    code = error.get("code")
-    code = code if isinstance(code, (int, str)) else None
-    text = str(error.get("msg", ""))
+    code, text = code_said(error.get("code")), text_said(error.get("msg"))
+    status = message.get("status")
     # Only the WebSocket API has a status. Without an id it speaks of the session itself.
     about_session = request_id is None and "status" in message and code in _ABOUT_LOGIN
     if request_id == LOGIN_ID or about_session:
-        return _login_refused(code, text, message.get("status"), error.get("data"))
+        return _login_refused(code, text, status, error.get("data"))
     # Which stream is at fault is not said, and none of the request is subscribed.
-    return Refused(request_id, code=code, text=text, whole_request=True, temporary=code in _BUSY)
+    temporary = _is_passing(code, status)
+    return Refused(request_id, code=code, text=text, whole_request=True, temporary=temporary)
+
+
+def _is_passing(code: int | str | None, status: Any) -> bool:
+    # 403 is a firewall, 418 and 429 are limits, 5xx is the server's own trouble.
+    bad_status = isinstance(status, int) and (status in (403, 418, 429) or 500 <= status < 600)
+    return bad_status or code in _PASSING
 
 
 def _login_refused(code: int | str | None, text: str, status: Any, details: Any) -> LoginRefused:
@@ -84,10 +104,7 @@ def _login_refused(code: int | str | None, text: str, status: Any, details: Any)
     times = details if isinstance(details, dict) else {}
     server_time, retry_at = _seconds(times.get("serverTime")), _seconds(times.get("retryAfter"))
     wait = None if server_time is None or retry_at is None else max(0.0, retry_at - server_time)
-    # 403 is a firewall, 418 and 429 are limits, 5xx is the server's own trouble.
-    is_temporary = code in _BUSY or (
-        isinstance(status, int) and (status in (403, 418, 429) or status >= 500)
-    )
+    is_temporary = _is_passing(code, status)
     return LoginRefused(
         code,
         text,
@@ -100,4 +117,6 @@ def _login_refused(code: int | str | None, text: str, status: Any, details: Any)
 
 
 def _seconds(milliseconds: Any) -> float | None:
-    return milliseconds / 1000 if isinstance(milliseconds, (int, float)) else None
+    # A comparison with NaN is false, and of a number of any length exact.
+    is_time = isinstance(milliseconds, (int, float)) and 0 <= milliseconds <= _LATEST
+    return milliseconds / 1000 if is_time else None

@@ -14,10 +14,10 @@ from ..core.incoming import Answer, Data, Incoming, Notice
 from .base import SequenceNumbers
 from .binance_streams import USER_DATA, is_market_stream
 
-__all__ = ["identity", "read_event", "read_stream", "sequence"]
+__all__ = ["NOTICES", "identity", "read_event", "read_stream", "sequence"]
 
 #: Events about the connection or the session, which go on over a new connection only.
-_NOTICES = {
+NOTICES = {
     "serverShutdown": "the server is about to shut down (serverShutdown)",
     "eventStreamTerminated": "the user data subscription has ended (eventStreamTerminated)",
     "listenKeyExpired": "the listen key has expired (listenKeyExpired)",
@@ -60,8 +60,8 @@ _SPOT_USER_EVENTS = frozenset(
 def read_stream(stream: str, data: Any) -> Incoming:
     """Read an event with its stream name, as combined streams and ``/stream`` give it."""
     kind = data.get("e") if isinstance(data, dict) else None
-    if isinstance(kind, str) and kind in _NOTICES:
-        return Notice(_NOTICES[kind], reconnect=True)
+    if isinstance(kind, str) and kind in NOTICES:
+        return Notice(NOTICES[kind], reconnect=True)
     if not is_market_stream(stream):
         return _user_event(data)  # the stream is a listen key, which is nobody's business
     symbol, _, channel = stream.partition("@")
@@ -83,8 +83,8 @@ def read_event(event: Any) -> Incoming:
     if not isinstance(event, dict):
         return Answer()
     kind = event.get("e")
-    if isinstance(kind, str) and kind in _NOTICES:
-        return Notice(_NOTICES[kind], reconnect=True)
+    if isinstance(kind, str) and kind in NOTICES:
+        return Notice(NOTICES[kind], reconnect=True)
     if isinstance(kind, str) and (kind in _SPOT_USER_EVENTS or kind.isupper()):
         return _user_event(event)
     channel = _raw_channel(kind, event)

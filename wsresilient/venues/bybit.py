@@ -16,8 +16,23 @@ from ..core.credentials import Credentials
 from ..core.encoding import encode_json
 from ..core.incoming import Answer, Data, Incoming
 from ..errors import ConfigurationError
-from .base import Heartbeat, Limits, Rate, SequenceNumbers, Venue, split_topic
-from .bybit_messages import identity_of, read_control, request_id_of, sequence_of, symbol_in
+from .base import (
+    Heartbeat,
+    Limits,
+    Rate,
+    SequenceNumbers,
+    Venue,
+    split_topic,
+    with_default_path,
+)
+from .bybit_messages import (
+    identity_of,
+    is_pong,
+    read_control,
+    request_id_of,
+    sequence_of,
+    symbol_in,
+)
 from .bybit_topics import (
     MARKETS,
     PARAMETERS,
@@ -64,7 +79,8 @@ class Bybit(Venue):
         ``auth``. It serves all markets; ``market`` then only says whose REST is asked.
     :param environment: "live", "testnet" or "demo" (a demo account; its public market is the
         live one).
-    :param url: one URL, or several in failover order, in place of Bybit's own.
+    :param url: one URL, or several in failover order, in place of Bybit's own. A URL without a
+        path ("wss://stream.bybit.eu") gets Bybit's.
     :param rest_url: base URL for REST in place of Bybit's own.
     :param heartbeat: in place of Bybit's own, a ping every 20 s.
     :param limits: in place of Bybit's own.
@@ -74,7 +90,9 @@ class Bybit(Venue):
     name = "bybit"
     data_mark = '"topic":"'
     heartbeat = Heartbeat(
-        payload=lambda number: encode_json({"req_id": str(number), "op": "ping"}), interval=20.0
+        # Not the number alone, which is what requests are called.
+        payload=lambda number: encode_json({"req_id": f"hb-{number}", "op": "ping"}),
+        interval=20.0,
     )
 
     def __init__(
@@ -111,11 +129,10 @@ class Bybit(Venue):
 
     def urls(self, *, group: str | None = None, listen_key: str | None = None) -> tuple[str, ...]:
         """Give the URLs, in failover order."""
-        if self._url is not None:
-            return super().urls(group=group, listen_key=listen_key)
         hosts = (_PRIVATE_HOSTS if self.private else _PUBLIC_HOSTS)[self.environment]
-        path = "private" if self.private else f"public/{self.market}"
-        return tuple(f"wss://{host}/v5/{path}" for host in hosts)
+        bases = super().urls() if self._url is not None else [f"wss://{host}" for host in hosts]
+        path = "/v5/private" if self.private else f"/v5/public/{self.market}"
+        return tuple(with_default_path(base, path) for base in bases)
 
     @property
     def rest_url(self) -> str:
@@ -233,8 +250,9 @@ class Bybit(Venue):
         return complete, request_id_of(complete)
 
     def answer_id(self, message: Any) -> Hashable:
-        """Give the ``req_id`` of an answer, as a number where it is one."""
-        return request_id_of(message) if isinstance(message, dict) else None
+        """Give the ``req_id`` of an answer, as a number where it is one; a pong is none."""
+        is_answer = isinstance(message, dict) and not is_pong(message)
+        return request_id_of(message) if is_answer else None
 
     # Data.
 

@@ -18,18 +18,20 @@ from ..core.incoming import (
     LoginRefused,
     Pong,
     Refused,
+    code_said,
+    text_said,
 )
 from .base import SequenceNumbers
 
-__all__ = ["identity_of", "read_control", "request_id_of", "sequence_of", "symbol_in"]
+__all__ = ["identity_of", "is_pong", "read_control", "request_id_of", "sequence_of", "symbol_in"]
 
-#: Codes after which the same credentials may succeed later: the clock, too many, restarting.
-_PASSING_CODES = frozenset({10002, 10006, 10016, 10019, 10429, 20003})
+#: Wrong key, signature, permissions or address; banned; expired.
+_FATAL_CODES = frozenset({10003, 10004, 10005, 10007, 10008, 10009, 10010, 33004})
+#: Codes after which the same credentials may succeed later: too many, restarting.
+_PASSING_CODES = frozenset({10006, 10016, 10019, 10429, 20003})
 _TOO_MANY_CODES = frozenset({10006, 10429, 20003})
 _CLOCK_CODE = 10002
 _SERVER_TIME = re.compile(r"server_timestamp\[(\d{13})\]")  # observed
-#: Observed: "error:handler not found,topic:X", "Invalid symbol :[X]".
-_NAMED_TOPICS = re.compile(r"topic:\s*(\S+)$|symbol\s*:\s*\[(\S+)\]$")
 #: Longer numbers are no ids of ours, and Python converts them slowly or not at all.
 _LONGEST_ID = 18
 
@@ -55,8 +57,7 @@ def read_control(message: dict[str, Any]) -> Incoming:
     if message.get("type") == "COMMAND_RESP":
         return _read_command(message)
     operation, text = message.get("op"), _text(message)
-    # On the markets' connections the answer to a ping has the op "ping".
-    if operation == "pong" or text == "pong":
+    if is_pong(message):
         return Pong()
     accepted = message.get("success") is True or message.get("retCode") == 0
     if operation == "auth":
@@ -67,18 +68,37 @@ def read_control(message: dict[str, Any]) -> Incoming:
     return Acknowledged(request_id) if accepted else _refused(message, text)
 
 
+def is_pong(message: dict[str, Any]) -> bool:
+    """Whether it answers a ping; on the markets' connections it has the op "ping" too."""
+    return message.get("op") == "pong" or _text(message) == "pong"
+
+
 def _refused(message: dict[str, Any], text: str) -> Refused:
-    named = _NAMED_TOPICS.search(text)
     code = _code(message)
     return Refused(
         request_id_of(message),
-        topics=tuple((named[1] or named[2]).split(",")) if named else (),
+        topics=_named_topics(text),
         code=code,
         text=text,
         whole_request=True,  # one bad topic fails all topics of its request
         temporary=code in _TOO_MANY_CODES or "too many" in text.lower(),
         present="already subscribed" in text,
     )
+
+
+def _named_topics(text: str) -> tuple[str, ...]:
+    """Find them at the end of a text.
+
+    Observed: "error:handler not found,topic:X", "Invalid symbol :[X]".
+    """
+    before, _, after = text.rpartition(":")
+    named = after.strip()
+    if before.rstrip().endswith("symbol") and named.startswith("[") and named.endswith("]"):
+        named = named[1:-1]
+    elif not before.endswith("topic"):
+        return ()
+    is_one_word = len(named.split()) == 1
+    return tuple(named.split(",")) if is_one_word else ()
 
 
 def _read_command(message: dict[str, Any]) -> Incoming:
@@ -102,25 +122,27 @@ def _topics(message: dict[str, Any], name: str) -> tuple[str, ...]:
 
 
 def _text(message: dict[str, Any]) -> str:
-    return str(message.get("ret_msg") or message.get("retMsg") or "")
+    return text_said(message.get("ret_msg") or message.get("retMsg"))
 
 
 def _code(message: dict[str, Any]) -> int | str | None:
-    code = message.get("retCode")
-    return code if isinstance(code, (int, str)) else None
+    return code_said(message.get("retCode"))
 
 
 def _login_refused(message: dict[str, Any], text: str) -> LoginRefused:
     code = _code(message)
+    is_final = code in _FATAL_CODES or text == "Params Error"
     if text == "Params Error":  # observed: all that the private connection says
         text = "Params Error, which Bybit says of a wrong key and of a wrong clock alike"
     told = _SERVER_TIME.search(text)
-    expired = "request expired" in text.lower()  # observed
+    is_clock = code == _CLOCK_CODE or "request expired" in text.lower()  # observed
     return LoginRefused(
         code=code,
         text=text,
-        final=code not in _PASSING_CODES and not expired,
-        clock=code == _CLOCK_CODE or expired,
+        final=is_final,
+        # What is not known may pass: once more.
+        retries=None if is_final or is_clock or code in _PASSING_CODES else 1,
+        clock=is_clock,
         server_time=int(told[1]) / 1000 if told else None,
     )
 

@@ -10,6 +10,7 @@ import re
 from functools import lru_cache
 
 from ..config import check_choice, unknown_name
+from ..core.topic_index import LONGEST_REMEMBERED
 from ..errors import ConfigurationError
 
 __all__ = [
@@ -83,18 +84,24 @@ def public_channels(market: str) -> tuple[str, ...]:
     return tuple(sorted(f"{name}." if name in PARAMETERS else name for name in names))
 
 
-@lru_cache(maxsize=8192)
 def split(topic: str) -> tuple[str, str | None]:
     """Take a topic apart: channel and symbol; the symbol is None where the topic has none.
 
     >>> split("orderbook.50.BTCUSDT"), split("tickers.BTC-6JAN23-0.5-C"), split("order.spot")
     (('orderbook.50', 'BTCUSDT'), ('tickers', 'BTC-6JAN23-0.5-C'), ('order.spot', None))
     """
+    return _split_and_remember(topic) if len(topic) <= LONGEST_REMEMBERED else _split(topic)
+
+
+def _split(topic: str) -> tuple[str, str | None]:
     head, _, rest = topic.partition(".")
     if head in PARAMETERS:
         parameter, _, rest = rest.partition(".")
         return f"{head}.{parameter}", rest or None
     return (head, rest or None) if head in _PUBLIC else (topic, None)
+
+
+_split_and_remember = lru_cache(maxsize=8192)(_split)
 
 
 def private_head(topic: str) -> str:

@@ -291,10 +291,15 @@ class Custom(Venue):
         if self._id_field is None:
             return super().with_id(request, request_id)
         complete = {self._id_field: request_id, **request}
-        return complete, self.answer_id(complete)
+        return complete, self._id_in(complete)
 
     def answer_id(self, message: Any) -> Hashable:
-        """Give the id in ``id_field``, or None."""
+        """Give the id in ``id_field``, or None; a pong is nobody's answer."""
+        found = self._id_in(message)
+        is_pong = found is not None and callable(self._pong) and self._pong(message)
+        return None if is_pong else found
+
+    def _id_in(self, message: Any) -> Hashable:
         if self._id_field is None or not isinstance(message, dict):
             return None
         found = message.get(self._id_field)

@@ -26,9 +26,19 @@ from ..core.incoming import (
     LoginRefused,
     Pong,
     Refused,
+    code_said,
+    text_said,
 )
 from ..errors import ConfigurationError
-from .base import Heartbeat, Limits, Rate, SequenceNumbers, Venue, split_topic
+from .base import (
+    Heartbeat,
+    Limits,
+    Rate,
+    SequenceNumbers,
+    Venue,
+    split_topic,
+    with_default_path,
+)
 from .mexc_data import identity_of, sequence_of
 from .mexc_topics import (
     CHANNELS,
@@ -43,16 +53,22 @@ from .rest_mexc import MEXCRest
 
 __all__ = ["MEXC"]
 
-_URL = "wss://contract.mexc.com/edge"
+_PATH = "/edge"
+_URL = f"wss://contract.mexc.com{_PATH}"
 _REST = "https://api.mexc.com"
 
 _PUSH, _REPLY = "push.", "rs."
-_NAMED_CONTRACT = re.compile(r"Contract \[(.+?)\]")  # of the live probe
-#: Codes of MEXC's REST, should a refusal carry one: the clock, and too many requests.
-_CLOCK_CODE, _TOO_MANY_CODE = 513, 510
+_NAMED_CONTRACT = re.compile(r"Contract \[([^\]\n]{1,80})\]")  # of the live probe
+#: Codes of MEXC's REST, should a refusal carry one: the clock; the key is not known, has expired,
+#: is not for this address, or its signature is wrong; too many requests, or an error of theirs.
+_CLOCK_CODE = 513
+_WRONG_CREDENTIALS = frozenset({401, 402, 406, 602})
+_PASSING_CODES = frozenset({500, 501, 510})
+#: What a text says of an error that passes.
+_PASSING_WORDS = ("too frequent", "busy", "try later", "try again later")
 _GZIP = b"\x1f\x8b"
 #: Bytes of an inflated message: the largest that is known (all tickers) has 350 KB.
-_MOST_INFLATED = 16 * 1024 * 1024
+_MOST_INFLATED = 1024 * 1024
 
 
 class MEXC(Venue):
@@ -62,7 +78,8 @@ class MEXC(Venue):
     "depth.full:BTC_USDT?limit=20", "kline:BTC_USDT?interval=Min60"; "tickers" and "contract" have
     no symbol. Private ones ("personal.order") come by themselves after the login.
 
-    :param url: one URL, or several in failover order, in place of MEXC's own.
+    :param url: one URL, or several in failover order, in place of MEXC's own. A URL without a
+        path gets MEXC's.
     :param rest_url: base URL for REST in place of MEXC's own.
     :param heartbeat: in place of MEXC's own, a ping every 15 s.
     :param limits: in place of those that are known to work.
@@ -93,9 +110,9 @@ class MEXC(Venue):
 
     def urls(self, *, group: str | None = None, listen_key: str | None = None) -> tuple[str, ...]:
         """Give the URL."""
-        if self._url is not None:
-            return super().urls(group=group, listen_key=listen_key)
-        return (_URL,)
+        if self._url is None:
+            return (_URL,)
+        return tuple(with_default_path(url, _PATH) for url in super().urls())
 
     @property
     def rest_url(self) -> str:
@@ -172,7 +189,7 @@ class MEXC(Venue):
     def decode(self, payload: str | bytes) -> Any:
         """Decode a message; a binary one may be gzip, which MEXC documents and does not send.
 
-        :raises ValueError: it cannot be.
+        :raises ValueError: it cannot be, or unpacks to more than 1 MiB.
         """
         if isinstance(payload, bytes) and payload.startswith(_GZIP):
             payload = _inflate(payload)
@@ -181,7 +198,8 @@ class MEXC(Venue):
     def read(self, message: Any) -> Incoming:
         """Tell what a message is.
 
-        A refused login cannot be told from another error: it is a Refused that names nothing.
+        Without a code, a refused login cannot be told from another error: it is a Refused that
+        names nothing.
         """
         channel = message.get("channel") if isinstance(message, dict) else None
         if not isinstance(channel, str):
@@ -239,35 +257,46 @@ def _read_reply(method: str, message: dict[str, Any]) -> Incoming:
     if method != "error" and not method.startswith(("sub.", "unsub.")):
         return Answer()
     code, text = _code_and_text(message)
+    if method == "error" and (code in _WRONG_CREDENTIALS or code == _CLOCK_CODE):
+        return _login_refused(message)
     named = _NAMED_CONTRACT.search(text)
     return Refused(
         code=code,
         text=text,
-        temporary=code == _TOO_MANY_CODE or "too frequent" in text,
+        temporary=_is_passing(code, text),
         symbol=named[1] if named else None,
     )
 
 
 def _login_refused(message: dict[str, Any]) -> LoginRefused:
     code, text = _code_and_text(message)
+    is_final, is_clock = code in _WRONG_CREDENTIALS, code == _CLOCK_CODE
     return LoginRefused(
         code=code,
         text=text,
-        final=code not in (_CLOCK_CODE, _TOO_MANY_CODE),
-        clock=code == _CLOCK_CODE,
+        final=is_final,
+        # What is not known may pass: once more.
+        retries=None if is_final or is_clock or _is_passing(code, text) else 1,
+        clock=is_clock,
     )
+
+
+def _is_passing(code: int | None, text: str) -> bool:
+    lowered = text.lower()
+    return code in _PASSING_CODES or any(word in lowered for word in _PASSING_WORDS)
 
 
 def _code_and_text(message: dict[str, Any]) -> tuple[int | None, str]:
     """Find them wherever MEXC may put them; only the text as ``data`` has been seen."""
     data = message.get("data")
     holder = data if isinstance(data, dict) else message
-    code = holder.get("code")
-    text = data if isinstance(data, str) else holder.get("message", holder.get("msg", ""))
-    return code if isinstance(code, int) else None, str(text)
+    code = code_said(holder.get("code"))
+    text = data if isinstance(data, str) else holder.get("message", holder.get("msg"))
+    return code if isinstance(code, int) else None, text_said(text)
 
 
 def _inflate(payload: bytes) -> bytes:
+    # max_size and queue_bytes have counted the packed bytes, so that this needs its own bound.
     inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
         inflated = inflater.decompress(payload, _MOST_INFLATED)
@@ -275,7 +304,7 @@ def _inflate(payload: bytes) -> bytes:
         raise ValueError(f"the binary message is no gzip: {error}") from None
     if not inflater.eof:
         raise ValueError(
-            f"the gzip message of {len(payload)} bytes is cut short, or longer than "
-            f"{_MOST_INFLATED} bytes"
+            f"the gzip message of {len(payload):,} bytes is cut short, or unpacks to more than "
+            f"{_MOST_INFLATED:,} bytes, which is refused: MEXC has never been seen to send gzip"
         )
     return inflated

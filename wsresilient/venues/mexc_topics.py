@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..config import check_choice, unknown_name
+from ..core.topic_index import LONGEST_REMEMBERED
 from ..errors import ConfigurationError
 from .base import join_topic, split_topic
 
@@ -151,15 +152,23 @@ def _typed(name: str, value: str) -> Any:
     return int(value) if name == "limit" else value
 
 
-@lru_cache(maxsize=8192)
 def wire_topic(channel: str, symbol: str | None, interval: str | None) -> str:
     """Name the topic of a push.
 
     :param interval: of a candle, the one parameter that a push tells.
     """
+    length = len(channel) + len(symbol or "") + len(interval or "")
+    make = _join_and_remember if length <= LONGEST_REMEMBERED else _join
+    return make(channel, symbol, interval)
+
+
+def _join(channel: str, symbol: str | None, interval: str | None) -> str:
     if symbol is None or channel in _WITHOUT_SYMBOL or is_private(channel):
         return channel
     return join_topic(channel, symbol, {} if interval is None else {"interval": interval})
+
+
+_join_and_remember = lru_cache(maxsize=8192)(_join)
 
 
 def ended_together(topic: str, other: str) -> bool:

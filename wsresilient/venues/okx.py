@@ -10,7 +10,6 @@ import re
 from collections.abc import Hashable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlunsplit
 
 from ..config import check_choice, unknown_name
 from ..core.backoff import ReconnectPolicy
@@ -26,10 +25,20 @@ from ..core.incoming import (
     Notice,
     Pong,
     Refused,
+    code_said,
+    text_said,
 )
 from ..errors import ConfigurationError
 from . import okx_channels, okx_events
-from .base import Heartbeat, Limits, Rate, SequenceNumbers, Venue, split_topic, split_url
+from .base import (
+    Heartbeat,
+    Limits,
+    Rate,
+    SequenceNumbers,
+    Venue,
+    split_topic,
+    with_default_path,
+)
 from .rest_okx import OKXRest
 
 __all__ = ["OKX"]
@@ -72,8 +81,13 @@ _WRONG_CLOCK = frozenset({"60004", "60006"})
 #: The login failed, and the reason is not told.
 _UNSPECIFIC = frozenset({"60009", "60022"})
 _LOGIN_CODES = _WRONG_CREDENTIALS | _WRONG_CLOCK | _UNSPECIFIC
-#: Too many requests, too many logins, an error of theirs.
-_TEMPORARY = frozenset({"60014", "60023", "63999", "64007"})
+#: Too many requests, too many logins, an error of theirs; those that begin with 5 are REST's.
+_TEMPORARY = frozenset(
+    {
+        *("60014", "60023", "63999", "64007"),
+        *("50001", "50004", "50011", "50013", "50026", "50040", "50061"),
+    }
+)
 
 #: How an error names the topic that it is about.
 _NAMED = re.compile(r"\bchannel:\s*(?P<channel>[\w-]+)(?P<others>(?:\s*,\s*\w+:\s*[\w-]+)*)")
@@ -97,7 +111,7 @@ class OKX(Venue):
     name = "okx"
     data_mark = '"data":['
     # The answer to a request of the user's (an order) carries data too.
-    control_mark = '"op":"'
+    control_marks = ('"op":"',)
     # 4007: the key was changed or deleted.
     fatal_close_codes = frozenset({4007})
     heartbeat: Heartbeat | None = Heartbeat(
@@ -139,7 +153,7 @@ class OKX(Venue):
     def urls(self, *, group: str | None = None, listen_key: str | None = None) -> tuple[str, ...]:
         """Give the URLs, in failover order."""
         bases = _SERVERS[self.environment] if self._url is None else super().urls()
-        return tuple(_with_path(base, f"/ws/v5/{self.channel_type}") for base in bases)
+        return tuple(with_default_path(base, f"/ws/v5/{self.channel_type}") for base in bases)
 
     @property
     def rest_url(self) -> str:
@@ -273,14 +287,6 @@ class OKX(Venue):
         return okx_events.sequence(message.channel, message.symbol, message.data)
 
 
-def _with_path(url: Any, path: str) -> Any:
-    """Give a URL that has no path OKX's own."""
-    parts = split_url(url)
-    if parts is None or parts.path.strip("/"):
-        return url
-    return urlunsplit(parts._replace(path=path))
-
-
 def _request(operation: str, topics: Sequence[str], request_id: int) -> str:
     arguments = [okx_channels.argument_of(topic) for topic in topics]
     return encode_json({"id": str(request_id), "op": operation, "args": arguments})
@@ -306,7 +312,7 @@ def _read_push(argument: dict[str, Any], rows: Any) -> Incoming:
 
 
 def _read_event(event: str, message: dict[str, Any]) -> Incoming:
-    code, text = str(message.get("code", "")), str(message.get("msg", ""))
+    code, text = str(code_said(message.get("code", "")) or ""), text_said(message.get("msg"))
     if event in ("subscribe", "unsubscribe"):
         argument = message.get("arg")
         topic = okx_channels.topic_of(argument) if isinstance(argument, dict) else None

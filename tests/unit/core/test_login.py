@@ -36,7 +36,10 @@ def test_a_wrong_clock_is_told_and_tried_again(server_time: float, said: str) ->
 def test_a_refusal_may_be_tried_again_a_few_times() -> None:
     refusal = LoginRefused(code=60009, final=False, retries=1)
 
-    assert login_failure(refusal, "OKX()", Redactor(), now=0.0).budget == 2
+    failure = login_failure(refusal, "OKX()", Redactor(), now=0.0)
+
+    assert failure.budget == 2
+    assert "if it stays so, check key" in failure.text
 
 
 def test_what_the_login_sent_is_not_shown_even_if_it_is_echoed() -> None:

@@ -265,3 +265,7 @@ def test_white_space_and_control_characters_become_visible_or_one_space() -> Non
         shorten(" a\r\n\t b \x00\x1b[31m ")
         == "a b \N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}[31m"
     )
+
+
+def test_the_name_of_a_query_value_ends_where_another_query_begins() -> None:
+    assert redact_text("?a?token=secret") == "?a?token=***"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from wsresilient.core.incoming import Data
-from wsresilient.core.topic_index import MOST_REMEMBERED, TopicIndex
+from wsresilient.core.topic_index import LONGEST_REMEMBERED, MOST_REMEMBERED, TopicIndex
 
 
 def data(topic: str) -> Data:
@@ -46,3 +46,12 @@ def test_a_server_that_invents_topics_does_not_fill_the_memory() -> None:
     assert len(index._remembered) == MOST_REMEMBERED
     assert "1" not in index
     assert repr(index) == "<TopicIndex of 0 topics>"
+
+
+def test_a_long_topic_is_not_remembered() -> None:
+    covers = Covering()
+    index = TopicIndex(["orders"], covers)
+    topic = "orders:" + "A" * LONGEST_REMEMBERED
+
+    assert [index.resolve(data(topic)) for _ in range(2)] == ["orders"] * 2
+    assert covers.asked == 2

@@ -114,3 +114,12 @@ def test_what_did_not_go_out_is_given_back(clock: Clock) -> None:
 
     assert "RateLimiter" in pacer.text
     assert Pacer(Limits()).text == "no limit"
+
+
+def test_one_request_in_a_window_is_a_limit_like_any_other(clock: Clock) -> None:
+    pacer = Pacer(Limits(requests=Rate(1, 60.0)))
+
+    assert pacer.try_request() == 0.0
+    assert pacer.try_request() == pytest.approx(60.0)
+    clock.now += 60.0
+    assert pacer.try_request() == 0.0

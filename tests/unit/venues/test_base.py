@@ -115,3 +115,18 @@ def test_requests_have_to_be_written_by_each_venue() -> None:
         Venue().subscribe(["a"], 1)
     with pytest.raises(NotImplementedError, match=r"Venue has no unsubscribe"):
         Venue().unsubscribe(["a"], 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"interval": 0.0}, "interval"),
+        ({"interval": "5"}, "interval"),
+        ({"timeout": 0.0}, "timeout"),
+        ({"when": "never"}, "when"),
+        ({"payload": {"op": "ping"}}, "payload"),
+    ],
+)
+def test_a_heartbeat_is_checked(changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{named} of Heartbeat"):
+        Heartbeat(**{"payload": "ping", "interval": 1.0, **changes})

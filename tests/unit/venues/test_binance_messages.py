@@ -36,8 +36,8 @@ def combined(stream: str, payload: str) -> str:
 def looks_like_data(venue: Binance, text: str) -> bool:
     """What the fast path believes of a message that it has not decoded."""
     assert venue.data_mark is not None
-    assert venue.control_mark is not None
-    return venue.data_mark in text and venue.control_mark not in text
+    vetoed = any(mark in text for mark in venue.control_marks)
+    return venue.data_mark in text and not vetoed
 
 
 # Market data: each payload, the stream that it comes on, and what the payload alone tells of it.
@@ -415,6 +415,39 @@ BANNED = (
     "IP banned until 1659146400000. Please use WebSocket Streams for live updates to avoid bans."
     '","data":{"serverTime":1659142907531,"retryAfter":1659146400000}},"rateLimits":[]}'
 )
+
+
+@pytest.mark.parametrize("code", [-1000, -1001, -1007, -1016])
+def test_trouble_of_binance_at_the_login_passes(code: int) -> None:
+    assert read(login_error(400, code)) == LoginRefused(code, "What they say.", final=False)
+    nobodys = read(login_error(500, code, request_id="null"))
+    assert isinstance(nobodys, Refused)
+    assert nobodys.temporary
+
+
+@pytest.mark.parametrize("time", [10**400, -1, float("nan"), float("inf"), "soon", None, [1]])
+def test_a_time_that_is_none_is_passed_over(time: Any) -> None:
+    data = {"serverTime": time, "retryAfter": time}
+    error = {"code": -1021, "msg": "m", "data": data}
+
+    assert SPOT.read({"id": "login", "status": 400, "error": error}) == LoginRefused(
+        -1021, "m", final=False, clock=True
+    )
+
+
+def test_what_is_no_code_and_no_text_is_passed_over() -> None:
+    incoming = SPOT.read({"id": 7, "error": {"code": 10**400, "msg": ["x"]}})
+
+    assert incoming == Refused(7, whole_request=True)
+
+
+@pytest.mark.parametrize("kind", ["serverShutdown", "listenKeyExpired", "eventStreamTerminated"])
+@pytest.mark.parametrize("venue", [SPOT, FUTURES])
+def test_the_fast_path_lets_no_notice_through(venue: Binance, kind: str) -> None:
+    text = combined("some-listen-key", f'{{"e":"{kind}","E":1}}')
+
+    assert not looks_like_data(venue, text)
+    assert isinstance(read(text, venue), Notice)
 
 
 def test_a_ban_says_when_it_ends() -> None:

@@ -14,7 +14,7 @@ from wsresilient.core.credentials import Credentials
 from wsresilient.core.incoming import Data
 from wsresilient.core.subscriptions import SubscriptionRegistry
 from wsresilient.errors import ConfigurationError, SubscriptionLimitError
-from wsresilient.venues import Bybit, Heartbeat, Limits, Rate
+from wsresilient.venues import Bybit, Heartbeat, Limits, Rate, bybit_topics
 
 LINEAR, SPOT, INVERSE, OPTION = (Bybit(m) for m in ("linear", "spot", "inverse", "option"))
 PRIVATE = Bybit(private=True)
@@ -56,9 +56,11 @@ def test_environments(environment: str, public: str, private: str, rest: str) ->
 def test_a_given_url_wins_and_a_rest_url_loses_its_slash() -> None:
     venue = Bybit(url=["ws://a.example", "ws://b.example"], rest_url="http://c.example/")
 
-    assert venue.urls() == ("ws://a.example", "ws://b.example")
+    assert venue.urls() == ("ws://a.example/v5/public/linear", "ws://b.example/v5/public/linear")
+    assert Bybit(url="ws://a.example/", private=True).urls() == ("ws://a.example/v5/private",)
+    assert Bybit(url="ws://a.example/own").urls() == ("ws://a.example/own",)
     assert venue.rest_url == "http://c.example"
-    assert venue.replace(url="ws://d.example").urls() == ("ws://d.example",)
+    assert venue.replace(url="ws://d.example").urls() == ("ws://d.example/v5/public/linear",)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +215,7 @@ def test_requests_carry_a_number_as_text() -> None:
 def test_the_heartbeat_is_a_ping_every_twenty_seconds() -> None:
     heartbeat = LINEAR.heartbeat
 
-    assert heartbeat.message(100001) == '{"req_id":"100001","op":"ping"}'
+    assert heartbeat.message(100001) == '{"req_id":"hb-100001","op":"ping"}'
     assert (heartbeat.interval, heartbeat.when) == (20.0, "always")
     given = Heartbeat(payload="x", interval=5.0)
     assert Bybit(heartbeat=given).heartbeat is given
@@ -311,3 +313,12 @@ def test_the_policy_is_patient_enough() -> None:
 def test_it_shows_what_it_is(venue: Bybit, shown: str) -> None:
     assert repr(venue) == shown
     assert venue.name == "bybit"
+
+
+def test_a_topic_without_an_end_is_not_remembered() -> None:
+    before = bybit_topics._split_and_remember.cache_info().currsize
+    for number in range(3):
+        topic = f"publicTrade.{number}{'A' * 300}"
+        assert bybit_topics.split(topic) == ("publicTrade", topic.partition(".")[2])
+
+    assert bybit_topics._split_and_remember.cache_info().currsize == before

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from wsresilient import Message
 from wsresilient.core.incoming import (
+    MOST_TEXT,
     Acknowledged,
     Answer,
     Data,
@@ -282,6 +283,43 @@ def test_what_is_something_else_is_an_answer(message: Any, request_id: Any) -> N
     assert LINEAR.read(message) == Answer(request_id)
 
 
+def test_a_pong_answers_nobodys_request_whatever_id_it_has() -> None:
+    pong = {"success": True, "ret_msg": "pong", "req_id": "7", "op": "ping"}
+
+    assert LINEAR.answer_id(pong) is None
+    assert LINEAR.answer_id({**pong, "ret_msg": "", "op": "order.create"}) == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "topics"),
+    [
+        ("error:handler not found,topic:publicTrade.X", ("publicTrade.X",)),
+        ("error:handler not found,topic: a,b", ("a", "b")),
+        ("Invalid symbol :[orderbook.50.X]", ("orderbook.50.X",)),
+        ("Invalid symbol:[X", ()),
+        ("symbol : []", ()),
+        ("topic:a b", ()),
+        ("topic:", ()),
+        ("other:a", ()),
+        ("", ()),
+    ],
+)
+def test_topics_are_named_at_the_end_of_a_text(text: str, topics: tuple[str, ...]) -> None:
+    incoming = LINEAR.read({"op": "subscribe", "success": False, "ret_msg": text, "req_id": "1"})
+
+    assert isinstance(incoming, Refused)
+    assert incoming.topics == topics
+
+
+@pytest.mark.parametrize("piece", ["topic:", "topic: ", "symbol :[", "symbol : ", " "])
+def test_of_a_text_without_an_end_only_the_beginning_is_read(piece: str) -> None:
+    text = piece * (1_000_000 // len(piece)) + " x"
+    incoming = LINEAR.read({"op": "subscribe", "success": False, "ret_msg": text, "req_id": "1"})
+
+    assert isinstance(incoming, Refused)
+    assert len(incoming.text) <= MOST_TEXT
+
+
 # Login.
 
 
@@ -293,7 +331,7 @@ def test_a_login_that_is_accepted() -> None:
     assert read('{"op":"auth","retCode":0,"retMsg":"OK","connId":"c"}') == LoggedIn()
 
 
-@pytest.mark.parametrize("code", [10003, 10004, 10005, 10007, 10008, 10009, 10010, 33004, 99999])
+@pytest.mark.parametrize("code", [10003, 10004, 10005, 10007, 10008, 10009, 10010, 33004])
 def test_a_login_that_can_never_succeed_is_final(code: int) -> None:
     text = (
         f'{{"op":"auth","success":false,"retCode":{code},"retMsg":"Invalid apikey","connId":'
@@ -301,6 +339,15 @@ def test_a_login_that_can_never_succeed_is_final(code: int) -> None:
     )
 
     assert read(text) == LoginRefused(code=code, text="Invalid apikey", final=True)
+
+
+@pytest.mark.parametrize(("code", "said"), [(99999, "?"), (None, "system error")])
+def test_a_login_refused_for_an_unknown_reason_is_tried_once_more(
+    code: int | None, said: str
+) -> None:
+    incoming = LINEAR.read({"op": "auth", "success": False, "retCode": code, "retMsg": said})
+
+    assert incoming == LoginRefused(code, said, final=False, retries=1)
 
 
 @pytest.mark.parametrize("code", [10006, 10016, 10019, 10429, 20003])

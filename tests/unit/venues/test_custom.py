@@ -391,6 +391,14 @@ def test_a_pong_may_be_a_text_or_told_by_a_function() -> None:
     assert by_function.read({}) == Answer()
 
 
+def test_a_pong_answers_nobodys_request_whatever_id_it_has() -> None:
+    venue = custom(pong=lambda message: message["type"] == "pong", id_field="id")
+
+    assert venue.answer_id({"type": "pong", "id": 7}) is None
+    assert venue.answer_id({"type": "result", "id": 7}) == 7
+    assert venue.with_id({"op": "ask"}, 7) == ({"id": 7, "op": "ask"}, 7)
+
+
 def test_a_login_is_made_anew_each_time() -> None:
     def login(credentials: Credentials, now: float) -> dict[str, Any]:
         return {"key": credentials.api_key, "sign": credentials.hex_signature(str(now))[:4]}

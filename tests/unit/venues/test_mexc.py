@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from wsresilient.config import ConnectionConfig
 from wsresilient.core.credentials import Credentials
 from wsresilient.core.incoming import (
+    MOST_TEXT,
     Acknowledged,
     Answer,
     Data,
@@ -25,7 +26,7 @@ from wsresilient.core.incoming import (
 )
 from wsresilient.core.subscriptions import SubscriptionRegistry
 from wsresilient.errors import ConfigurationError
-from wsresilient.venues import MEXC, Limits, Rate
+from wsresilient.venues import MEXC, Limits, Rate, mexc_topics
 
 VENUE = MEXC()
 
@@ -41,7 +42,8 @@ def test_there_is_one_socket_for_everything() -> None:
     assert VENUE.urls() == ("wss://contract.mexc.com/edge",)
     assert VENUE.rest_url == "https://api.mexc.com"
     other = MEXC(url="ws://a.example", rest_url="http://b.example/", limits=Limits())
-    assert (other.urls(), other.rest_url) == (("ws://a.example",), "http://b.example")
+    assert (other.urls(), other.rest_url) == (("ws://a.example/edge",), "http://b.example")
+    assert MEXC(url="ws://a.example/own").urls() == ("ws://a.example/own",)
     assert other.limits == Limits()
     assert (VENUE.name, repr(VENUE)) == ("mexc", "MEXC()")
 
@@ -290,8 +292,8 @@ def test_an_unknown_contract_is_named_by_its_text() -> None:
     [
         ({"data": "Contract doesn't exist!"}, Refused(text="Contract doesn't exist!")),
         (
-            {"data": {"code": 602, "message": "Signature verification failed!"}},
-            Refused(code=602, text="Signature verification failed!"),
+            {"data": {"code": 2011, "message": "Order quantity error"}},
+            Refused(code=2011, text="Order quantity error"),
         ),
         (
             {"data": {"code": 510, "msg": "Requests are too frequent, please try again later"}},
@@ -397,11 +399,35 @@ def test_a_login_that_is_accepted() -> None:
     assert read('{"channel":"rs.login","data":"success","ts":"1587442022003"}') == LoggedIn()
 
 
-@pytest.mark.parametrize("code", [None, 401, 402, 406, 602])
-def test_a_refused_login_is_final(code: int | None) -> None:
-    message = {"channel": "rs.login", "data": "failed", "code": code}
+@pytest.mark.parametrize("code", [401, 402, 406, 602])
+@pytest.mark.parametrize("channel", ["rs.login", "rs.error"])
+def test_wrong_credentials_are_final(channel: str, code: int) -> None:
+    message = {"channel": channel, "data": "failed", "code": code}
 
     assert VENUE.read(message) == LoginRefused(code=code, text="failed", final=True)
+
+
+@pytest.mark.parametrize("code", [None, 2, 9999])
+def test_a_login_refused_for_an_unknown_reason_is_tried_once_more(code: int | None) -> None:
+    message = {"channel": "rs.login", "data": "failed", "code": code}
+
+    assert VENUE.read(message) == LoginRefused(code, "failed", final=False, retries=1)
+
+
+def test_of_a_text_without_an_end_only_the_beginning_is_read() -> None:
+    for text in ("Contract [" * 100_000, "Contract [" + "X" * 1_000_000 + "]"):
+        incoming = VENUE.read({"channel": "rs.error", "data": text})
+
+        assert isinstance(incoming, Refused)
+        assert len(incoming.text) <= MOST_TEXT
+        assert incoming.symbol is None
+
+
+def test_a_busy_system_refuses_no_login_for_good() -> None:
+    text = "System busy, please try later"
+
+    assert VENUE.read({"channel": "rs.login", "data": text}) == LoginRefused(text=text, final=False)
+    assert VENUE.read({"channel": "rs.error", "data": text}) == Refused(text=text, temporary=True)
 
 
 def test_a_wrong_clock_and_too_many_requests_pass() -> None:
@@ -438,5 +464,14 @@ def test_a_gzip_message_does_not_unpack_without_a_bound() -> None:
     block = b" " * 2**20
     bomb = b"".join([*(packer.compress(block) for _ in range(17)), packer.flush()])
 
-    with pytest.raises(ValueError, match=r"or longer than 16777216 bytes"):
+    with pytest.raises(ValueError, match=r"unpacks to more than 1,048,576 bytes"):
         VENUE.decode(bomb)
+
+
+def test_a_topic_without_an_end_is_not_remembered() -> None:
+    before = mexc_topics._join_and_remember.cache_info().currsize
+    for number in range(3):
+        symbol = f"{number}{'A' * 300}"
+        assert mexc_topics.wire_topic("deal", symbol, None) == f"deal:{symbol}"
+
+    assert mexc_topics._join_and_remember.cache_info().currsize == before

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from wsresilient.core.events import Message
 from wsresilient.core.incoming import (
+    MOST_TEXT,
     Acknowledged,
     Answer,
     Data,
@@ -33,8 +34,8 @@ def read(text: str) -> Incoming:
 def looks_like_data(text: str) -> bool:
     """What the fast path believes of a message that it has not decoded."""
     assert VENUE.data_mark is not None
-    assert VENUE.control_mark is not None
-    return VENUE.data_mark in text and VENUE.control_mark not in text
+    vetoed = any(mark in text for mark in VENUE.control_marks)
+    return VENUE.data_mark in text and not vetoed
 
 
 # Market data.
@@ -342,6 +343,23 @@ def test_a_login_event_with_a_code_is_a_refusal() -> None:
     assert read('{"event":"login","code":"1","msg":"?"}') == LoginRefused(
         "1", "?", final=False, retries=1
     )
+
+
+@pytest.mark.parametrize("code", ["50001", "50011", "50013", "50026"])
+def test_trouble_of_okx_at_the_login_passes(code: str) -> None:
+    assert read(f'{{"event":"login","code":"{code}","msg":"busy"}}') == LoginRefused(
+        code, "busy", final=False
+    )
+    incoming = error(code, "busy", None)
+    assert isinstance(incoming, Refused)
+    assert incoming.temporary
+
+
+def test_of_a_text_without_an_end_only_the_beginning_is_read() -> None:
+    incoming = error("60018", "channel:" * 125_000)
+
+    assert isinstance(incoming, Refused)
+    assert len(incoming.text) <= MOST_TEXT
 
 
 JSON = st.recursive(
