@@ -271,18 +271,31 @@ def was_asked_more(server: HttpServer, before: int) -> bool:
 
 
 def test_it_can_be_interrupted_and_stopped_while_it_asks(server: HttpServer, kept: Kept) -> None:
-    keeper = kept.keeper()
-    for end in (keeper.interrupt, keeper.stop):
+    for end in (ListenKeyKeeper.interrupt, ListenKeyKeeper.stop):
+        keeper = kept.keeper()
         server.next.append(reply(act=lambda handler: server.over.wait(BOUND)))
         before = len(server.asked)
         asking = Running(obtain, keeper)
         assert eventually(partial(was_asked_more, server, before))
 
-        end()
+        end(keeper)
 
         with pytest.raises((VenueError, NotConnectedError), match="given up"):
             asking.result()
-    with pytest.raises(NotConnectedError, match=r"closed|stopped"):
+        # One that begins after it does not begin.
+        with pytest.raises(NotConnectedError, match=r"closed|stopped"):
+            obtain(keeper)
+
+
+def test_an_answer_and_a_key_have_a_bound(server: HttpServer, kept: Kept) -> None:
+    server.next.extend(
+        [reply({"listenKey": KEY, "more": "x" * 100_000}), reply({"listenKey": "k" * 600})]
+    )
+    keeper = kept.keeper()
+
+    with pytest.raises(VenueError, match="larger than 65,536 bytes"):
+        obtain(keeper)
+    with pytest.raises(VenueError, match="no listenKey that could be one"):
         obtain(keeper)
 
 

@@ -29,6 +29,8 @@ log = Log("wsresilient.rest")
 
 #: The key does not exist any more.
 EXPIRED = -1125
+#: Bytes of an answer, and characters of a key; those of 2026 have 100 and 64.
+MAX_BODY, LONGEST_KEY = 64 * 1024, 512
 #: Between two attempts to keep a key alive: it is good for an hour, of which half is left.
 RETRIES = ReconnectPolicy(initial_delay=5.0, max_delay=120.0, jitter=0.5)
 
@@ -64,7 +66,7 @@ class ListenKeyKeeper:
         self._on_expired = on_expired
         self._timeout = timeout
         self._dialect = BinanceRest("futures")  # no other exchange has such keys
-        self._http = HttpClient()
+        self._http = HttpClient(max_body=MAX_BODY)
         self._pauses = default_host_pauses()
         # Guards the fields below; the condition wakes the thread.
         self._changed = threading.Condition(threading.RLock())
@@ -90,8 +92,8 @@ class ListenKeyKeeper:
         owner = self._credentials() if callable(self._credentials) else self._credentials
         answer = self._ask("POST", owner, deadline=deadline)
         key = answer.get("listenKey") if isinstance(answer, dict) else None
-        if not isinstance(key, str) or not key:
-            raise VenueError(self._text("POST", "the answer holds no listenKey"))
+        if not isinstance(key, str) or not 0 < len(key) <= LONGEST_KEY:
+            raise VenueError(self._text("POST", "the answer holds no listenKey that could be one"))
         with self._changed:
             if self._stopped:
                 raise NotConnectedError("the keeper of the listen key was stopped")
@@ -103,19 +105,23 @@ class ListenKeyKeeper:
         return key
 
     def interrupt(self) -> None:
-        """Give up the request that is under way; from any thread."""
-        self._http.abort()
+        """Give up the request that is under way, and ask for no key any more; from any thread.
+
+        Without waiting, so :meth:`stop` has to follow.
+        """
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        self._http.close()  # one that begins just now is refused
 
     def stop(self, *, timeout: float = 5.0) -> bool:
         """Stop for good; returns whether the thread has ended.
 
         :param timeout: seconds to wait for it.
         """
+        self.interrupt()
         with self._changed:
-            self._stopped = True
             thread = self._thread
-            self._changed.notify_all()
-        self._http.close()
         return thread is None or not gather([thread], timeout=timeout)
 
     # The thread.

@@ -13,7 +13,7 @@ from ..config import ConnectionConfig
 from ..core.credentials import Credentials
 from ..core.endpoints import EndpointList
 from ..core.redact import Redactor
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, NotConnectedError
 from .clock import monotonic
 from .listen_key import ListenKeyKeeper
 from .options import ConnectionOptions, redactor
@@ -57,16 +57,21 @@ class AttemptPlanner:
         self.redact = Redactor()
         self.asking = ""  # whom, right now: for whoever has to say who raised what
         self._group: str | None = None
+        # Written by the connection's thread, then _is_over is read; interrupt() does the reverse,
+        # so that one of the two sees what the other has done.
         self._keys: ListenKeyKeeper | None = None
+        self._is_over = False
 
     def plan(self) -> AttemptRequest:
         """Plan the next attempt; calls the user's functions, and REST for a listen key.
 
+        :raises NotConnectedError: :meth:`interrupt` was called.
         :raises Exception: what these raise.
         """
         options = self._options
         self.asking = "the auth function"
         self.credentials = credentials = options.credentials()
+        self._check_not_over()
         self._want_own_topics()
         self._group = group = None if self._subscriber is None else self._subscriber.group
         self.asking = "the exchange's REST"
@@ -106,6 +111,7 @@ class AttemptPlanner:
         venue = self._options.venue
         spec = None if venue is None or self._options.url else venue.listen_key(group=group)
         if spec is None or venue is None or self.credentials is None:
+            self._drop_keys()
             return None
         if venue.rest_url is None:
             raise ConfigurationError(f"{venue!r} has no rest_url, from which its key comes")
@@ -115,9 +121,24 @@ class AttemptPlanner:
                 base_url=venue.rest_url,
                 credentials=self._current_credentials,
                 name=self._name,
-                on_expired=self._on_key_expired,
+                on_expired=self._key_has_expired,
             )
+        self._check_not_over()
         return self._keys.obtain(deadline=monotonic() + self._config.open_timeout)
+
+    def _drop_keys(self) -> None:
+        """Keep no key alive for topics that need none."""
+        keys, self._keys = self._keys, None
+        if keys is not None:
+            keys.stop(timeout=1.0)
+
+    def _key_has_expired(self) -> None:
+        if self._keys is not None:
+            self._on_key_expired()
+
+    def _check_not_over(self) -> None:
+        if self._is_over:
+            raise NotConnectedError("the connection was stopped while an attempt was prepared")
 
     def _current_credentials(self) -> Credentials:
         assert self.credentials is not None, "a key is asked for with credentials only"
@@ -130,7 +151,8 @@ class AttemptPlanner:
         return self._subscriber.leads_elsewhere(self._group)
 
     def interrupt(self) -> None:
-        """Give up what is being waited for; from any thread."""
+        """Give up what is being waited for, and plan nothing any more; from any thread."""
+        self._is_over = True
         keys = self._keys
         if keys is not None:
             keys.interrupt()
