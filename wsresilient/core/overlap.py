@@ -88,17 +88,18 @@ class Overlap:
         """Whether it is the last message of its topic that the old connection has delivered."""
         return topic in self._latest and self._latest[topic] == identity
 
-    def is_proved(self, generation: int) -> bool:
-        """Whether they have met in each topic that the new connection has brought.
+    def is_proved(self, topics: frozenset[str], generation: int) -> bool:
+        """Whether they have met in each of these topics that the new connection has brought.
 
         A snapshot that only the new one got is no hindrance, nor is a topic that is quiet.
 
+        :param topics: those that still count.
         :param generation: of the new connection.
         """
         arrival = self._arrival
         if arrival.generation != generation:
             return not arrival.topics  # nothing has come yet since it was lost
-        return arrival.topics <= arrival.met
+        return topics & arrival.topics <= arrival.met
 
     def has_met(self, topics: frozenset[str], generation: int) -> bool:
         """Whether they have met in all of these topics."""

@@ -128,11 +128,6 @@ class Handover:
         return self.phase in (Phase.DONE, Phase.FAILED)
 
     @property
-    def has_begun(self) -> bool:
-        """Whether the new connection has been asked for the topics."""
-        return self._has_begun
-
-    @property
     def duplicates(self) -> int:
         """Messages that came over both and were delivered once."""
         return self._dropped_old + self._dropped_new
@@ -142,7 +137,8 @@ class Handover:
     def include(self, topics: Iterable[str]) -> bool:
         """Move these too, which are about to be subscribed on both connections.
 
-        :returns: False: it is too late, they belong on the new one alone.
+        :returns: False: it is too late, they belong on the new one alone; or, when it has
+            failed, on the old one.
         """
         with self._lock:
             if self.phase not in UNDECIDED:
@@ -346,7 +342,7 @@ class Handover:
         age = now - self._confirmed_at
         if len(self._held) >= MOST_HELD or age >= PROOF_TIMEOUT:
             return True
-        if not self._overlap.is_proved(self._confirmed_generation):
+        if not self._overlap.is_proved(self.topics, self._confirmed_generation):
             return False
         return age >= OVERLAP or self._has_met_everywhere()
 

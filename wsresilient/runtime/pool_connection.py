@@ -39,13 +39,17 @@ class PoolConnection(ResilientWebSocket):
         if life is not None:
             life.delivery.emit_gap(gap)
 
-    def rotate(self, why: str) -> None:
-        """Begin a planned rotation, break before make; nothing where there is no connection."""
+    def rotate(self, why: str) -> bool:
+        """Begin a planned rotation, break before make.
+
+        :returns: False: there is no connection that could be replaced.
+        """
         life = self._life
         attempt = None if life is None else life.attempt
-        if attempt is not None and attempt.is_open:
-            reason = Failure(FailureKind.ROTATION, f"planned rotation: {why}", is_error=False)
-            attempt.interrupt(reason, graceful=True)
+        if attempt is None or not attempt.is_open:
+            return False
+        reason = Failure(FailureKind.ROTATION, f"planned rotation: {why}", is_error=False)
+        return attempt.interrupt(reason, graceful=True)
 
     def take_place_of(self, other: PoolConnection) -> None:
         """Be seen by the other one's monitor, in its place."""

@@ -87,7 +87,7 @@ class PoolKeeper:
         self._asked: deque[tuple[PoolMember, str]] = deque()
         self._wake = threading.Event()
         self._running: object = None  # stands for one start(); None: stopped
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []  # of earlier starts too, until they have ended
 
     def __repr__(self) -> str:
         return f"<PoolKeeper of {self._name}, {len(self._warm_up)} waiting, {self._moves!r}>"
@@ -100,7 +100,8 @@ class PoolKeeper:
         self._to_rotate.clear()
         self._rejoining.clear()
         self._running = running = object()
-        self._thread = spawn(self._run, running, name=f"wsr-pool-{self._name}")
+        thread = spawn(self._run, running, name=f"wsr-pool-{self._name}")
+        self._threads = [one for one in self._threads if one.is_alive()] + [thread]
 
     def request_stop(self) -> None:
         """Do nothing more; the roster's lock is held."""
@@ -111,12 +112,11 @@ class PoolKeeper:
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread's end; the caller does not count."""
-        thread = self._thread
-        return thread is None or not gather([thread], timeout=timeout)
+        return not gather(self._threads, timeout=timeout)
 
     def is_own_thread(self) -> bool:
         """Whether the calling thread is the keeper's: inside of the user's ``may_rotate``."""
-        return threading.current_thread() is self._thread
+        return threading.current_thread() in self._threads
 
     def start_later(self, member: PoolMember) -> None:
         """Start a member when its turn in the warm-up comes; the roster's lock is held."""
@@ -231,7 +231,8 @@ class PoolKeeper:
             member, why = self._asked.popleft()
             self._to_rotate.setdefault(member, why)
         for member, (generation, until) in list(self._rejoining.items()):
-            if now >= until or (member.generation > generation and member.is_connected):
+            is_back = member.generation > generation and member.is_connected
+            if is_back or now >= until or not self._roster.has(member):
                 del self._rejoining[member]
         for member, why in list(self._to_rotate.items()):
             is_done = not self._roster.has(member) or member.replacement is not None
@@ -255,9 +256,10 @@ class PoolKeeper:
                 return True
             if self._moves.replacing:
                 return False  # there will be a spare one
-        self._rejoining[member] = (member.generation, now + REJOIN_WITHIN)
-        self._rotations += 1
-        member.ws.rotate(why)
+        generation = member.generation
+        if member.ws.rotate(why):
+            self._rejoining[member] = (generation, now + REJOIN_WITHIN)
+            self._rotations += 1
         return True
 
     def may_rotate_again(self, names: Iterable[str]) -> None:
@@ -332,7 +334,7 @@ class PoolKeeper:
 
     def forget_threads(self) -> None:
         """In a child after a fork: the thread is no more."""
-        self._running = self._thread = None
+        self._running, self._threads = None, []
         self._wake = threading.Event()
         self._asked.clear()
         self._to_rotate.clear()

@@ -13,7 +13,7 @@ from ..core.placement import Load
 from ..core.state import ConnectionState
 from ..errors import AuthenticationError, NotConnectedError
 from .carrier import Gate
-from .handover import Handover
+from .handover import Handover, Phase
 from .lanes import Batch
 from .pool_connection import PoolConnection
 from .redundancy import RedundancyGate
@@ -149,12 +149,14 @@ class PoolMember:
             self._want(wanted, handlers)
             return
         successor, handover = self.replacement
-        if not handover.include(wanted):
+        if handover.include(wanted):
+            self._want(wanted, handlers)
+            if successor.is_started:  # else it gets them with all others
+                successor.subscribe(wanted, handlers)
+        elif handover.phase is Phase.FAILED:
+            self._want(wanted, handlers)
+        else:
             successor.subscribe(wanted, handlers)  # it has taken over
-            return
-        self._want(wanted, handlers)
-        if handover.has_begun:
-            successor.subscribe(wanted, handlers)
 
     def _want(self, topics: tuple[str, ...], handlers: Handlers) -> None:
         alike: dict[tuple[TopicHandler, ...], list[str]] = {}

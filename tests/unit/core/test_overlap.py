@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from wsresilient.core.overlap import Overlap
 
+TOPICS = frozenset("abc")
+
 
 def brought(overlap: Overlap, topic: str, *identities: object, generation: int = 1) -> None:
     for identity in identities:
@@ -18,11 +20,11 @@ def test_they_meet_whoever_comes_first() -> None:
     delivered(overlap, "a", 1, 2)
     brought(overlap, "a", 2)
     brought(overlap, "b", 7)
-    assert not overlap.is_proved(1)
+    assert not overlap.is_proved(TOPICS, 1)
 
     delivered(overlap, "b", 7)
 
-    assert overlap.is_proved(1)
+    assert overlap.is_proved(TOPICS, 1)
     assert overlap.has_met(frozenset("ab"), 1)
     assert not overlap.has_met(frozenset("abc"), 1)
 
@@ -30,11 +32,11 @@ def test_they_meet_whoever_comes_first() -> None:
 def test_a_snapshot_that_only_the_new_one_got_is_no_hindrance() -> None:
     overlap = Overlap()
     brought(overlap, "a", "snapshot", 5)
-    assert not overlap.is_proved(1)
+    assert not overlap.is_proved(TOPICS, 1)
 
     delivered(overlap, "a", 4, 5)
 
-    assert overlap.is_proved(1)
+    assert overlap.is_proved(TOPICS, 1)
 
 
 def test_identities_are_of_one_topic() -> None:
@@ -42,7 +44,7 @@ def test_identities_are_of_one_topic() -> None:
     delivered(overlap, "a", 1)
     brought(overlap, "b", 1)
 
-    assert not overlap.is_proved(1)
+    assert not overlap.is_proved(TOPICS, 1)
     assert not overlap.was_delivered("b", 1)
 
 
@@ -50,19 +52,29 @@ def test_what_was_brought_before_a_loss_proves_nothing() -> None:
     overlap = Overlap()
     delivered(overlap, "a", 1)
     brought(overlap, "a", 1, generation=1)
-    assert overlap.is_proved(1)
-    assert not overlap.is_proved(2)
+    assert overlap.is_proved(TOPICS, 1)
+    assert not overlap.is_proved(TOPICS, 2)
 
     brought(overlap, "a", 5, generation=2)
-    assert not overlap.is_proved(2)
+    assert not overlap.is_proved(TOPICS, 2)
     assert not overlap.has_met(frozenset("a"), 2)
 
     delivered(overlap, "a", 5)
-    assert overlap.is_proved(2)
+    assert overlap.is_proved(TOPICS, 2)
 
 
 def test_what_is_quiet_is_proved() -> None:
-    assert Overlap().is_proved(3)
+    assert Overlap().is_proved(TOPICS, 3)
+
+
+def test_only_topics_that_still_count_have_to_meet() -> None:
+    overlap = Overlap()
+    brought(overlap, "a", 1)
+    brought(overlap, "gone", 1)
+    delivered(overlap, "a", 1)
+
+    assert overlap.is_proved(TOPICS, 1)
+    assert not overlap.is_proved(TOPICS | {"gone"}, 1)
 
 
 def test_topics_are_behind_until_the_last_delivered_message_has_come() -> None:
