@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support import BOUND, Gate, Running, eventually
-from wsresilient import ConnectionConfig, Gap, Message, NotConnectedError
+from wsresilient import ConnectionConfig, DecodeError, Gap, Message, NotConnectedError
 from wsresilient.runtime.clock import monotonic
 from wsresilient.runtime.delivery import Delivery
 from wsresilient.runtime.dispatcher import Dispatcher

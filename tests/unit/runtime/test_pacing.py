@@ -22,10 +22,13 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
 
-    def limiter(rate: float, *, burst: float | None = None) -> RateLimiter:
-        return RateLimiter(rate, burst=burst, clock=made)
+    class Timed(RateLimiter):
+        """Takes the time from the test."""
 
-    monkeypatch.setattr(pacing, "RateLimiter", limiter)
+        def __init__(self, rate: float, *, burst: float | None = None) -> None:
+            super().__init__(rate, burst=burst, clock=made)
+
+    monkeypatch.setattr(pacing, "RateLimiter", Timed)
     return made
 
 
@@ -107,7 +110,7 @@ def test_nothing_is_taken_where_something_is_missing(clock: Clock) -> None:
 
 
 def test_what_did_not_go_out_is_given_back(clock: Clock) -> None:
-    pacer = Pacer(Limits(messages=Rate(1, 60.0)), RateLimiter(1.0, burst=1.0, clock=clock))
+    pacer = Pacer(Limits(messages=Rate(1, 60.0)), 1)
     for _ in range(50):
         assert pacer.try_request() == 0.0
         pacer.give_back()

@@ -4,7 +4,7 @@ import pytest
 
 from wsresilient import ConfigurationError, ConnectionConfig, SubscriptionLimitError
 from wsresilient.runtime.subscriber import Subscriber
-from wsresilient.venues import OKX, Binance, Limits, Venue
+from wsresilient.venues import MEXC, OKX, Binance, Limits, Venue
 
 
 def subscriber(
@@ -108,3 +108,14 @@ def test_after_a_fork_nothing_is_confirmed() -> None:
     assert made.wanted == {"btcusdt@trade"}
     assert made.confirmed == frozenset()
     assert "wanted=1" in repr(made)
+
+
+def test_topics_whose_data_cannot_be_told_apart_change_nothing() -> None:
+    made = subscriber(MEXC())
+    made.subscribe(["deal:BTC_USDT"])
+
+    with pytest.raises(ConfigurationError, match="cannot both be subscribed"):
+        made.subscribe(["deal:BTC_USDT?compress=false"])
+    assert made.wanted == {"deal:BTC_USDT"}
+    made.replace(["deal:BTC_USDT?compress=false"])
+    assert made.wanted == {"deal:BTC_USDT?compress=false"}
