@@ -6,8 +6,9 @@ Whatever is shown has no user info and no query values: they are where keys hide
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from ..errors import ConfigurationError
 
@@ -60,8 +61,17 @@ class WebSocketURL:
     @property
     def default_name(self) -> str:
         """Host and path, as a connection is called when nobody named it."""
-        path = self.resource.partition("?")[0]
+        path = urlsplit(self.shown).path  # which may hide more than user info and query
         return self.host_header + path.rstrip("/")
+
+    def hiding(self, secrets: Iterable[str]) -> WebSocketURL:
+        """Return one that shows none of these strings, which stand in its path."""
+        shown, hidden = self.shown, []
+        for secret in secrets:
+            hidden += [secret, quote(secret, safe="")]
+        for form in hidden:
+            shown = shown.replace(form, HIDDEN)
+        return replace(self, shown=shown, secrets=(*self.secrets, *hidden)) if hidden else self
 
 
 def _bracketed(host: str) -> str:

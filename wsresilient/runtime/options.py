@@ -149,9 +149,15 @@ class ConnectionOptions:
         :param listen_key: that stands in the URL, where the venue wants one.
         :raises ConfigurationError: what it gave is no URL.
         """
-        if self.url is None and self.venue is not None:
-            return parse_urls(self.venue.urls(group=group, listen_key=listen_key))
-        return parse_urls(self.url() if callable(self.url) else self.url)
+        venue = self.venue
+        if self.url is None and venue is not None:
+            given: object = venue.urls(group=group, listen_key=listen_key)
+        else:
+            given = self.url() if callable(self.url) else self.url
+        urls = parse_urls(given)
+        if venue is None:
+            return urls
+        return tuple(url.hiding(venue.secrets_in(url.location)) for url in urls)
 
     def credentials(self) -> Credentials | None:
         """Ask for the credentials of the next login; calls the user's function, if there is one.

@@ -19,7 +19,7 @@ from ..core.following import Following
 from ..core.placement import Load, Move, Placement, TopicTraits, place, rebalance
 from ..core.pool_settings import PoolSettings
 from ..errors import ConfigurationError, SubscriptionError, SubscriptionLimitError
-from ..venues.base import Venue
+from ..venues.base import Venue, check_told_apart
 from .logs import Log
 from .pool_connection import PoolConnection
 from .pool_keeper import PoolKeeper
@@ -160,6 +160,7 @@ class PoolTopics:
         """
         wanted = self._checked(topics)
         with self._roster.hold():
+            check_told_apart(self._venue, wanted)
             removed = self.subscriptions.difference(wanted)
             placements = self._places(wanted, self._loads(without=removed))
             self._drop(removed)
@@ -223,6 +224,7 @@ class PoolTopics:
 
         :raises SubscriptionLimitError: not all of it fits; nothing has changed.
         """
+        check_told_apart(self._venue, (*self.subscriptions, *wanted))
         placements = self._places(wanted, self._loads())
         if handler is None:
             self._carry_out(placements)

@@ -13,6 +13,7 @@ from ..core.continuity import Order, SequenceTracker, Verdict
 from ..core.events import Gap, Message
 from ..core.frames import Payload
 from ..core.incoming import Data
+from ..core.topic_index import LONGEST_REMEMBERED
 from .clock import monotonic, wall_clock
 from .handlers import HandlerSet
 from .lanes import Batch
@@ -108,12 +109,14 @@ class Router:
 
     def note(self, messages: list[Message]) -> None:
         """Remember when data of these topics came."""
-        now, seen = monotonic(), self._seen
+        now, seen, index = monotonic(), self._seen, self._subscriber.index
         if len(seen) > MOST_TOPICS:
             seen.clear()
         for message in messages:
-            if message.topic is not None:
-                seen[message.topic] = now
+            topic = message.topic
+            # A long one that nobody has subscribed is of the server's making.
+            if topic is not None and (len(topic) <= LONGEST_REMEMBERED or topic in index):
+                seen[topic] = now
 
     def age(self, topic: str) -> float | None:
         """Seconds since data of a topic came, or None."""

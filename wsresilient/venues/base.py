@@ -7,11 +7,10 @@ module beside this one; ``custom.py`` makes a venue from a user's functions.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
-from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from ..config import check_choice, check_seconds, unknown_name
 from ..core.backoff import ReconnectPolicy
@@ -21,6 +20,7 @@ from ..core.incoming import Answer, Incoming
 from ..core.limits import Limits, Rate
 from ..errors import ConfigurationError
 from .dialect import RestDialect
+from .notation import join_topic, split_topic, split_url, with_default_path
 
 __all__ = [
     "Heartbeat",
@@ -29,6 +29,7 @@ __all__ = [
     "Rate",
     "SequenceNumbers",
     "Venue",
+    "check_told_apart",
     "join_topic",
     "split_topic",
     "split_url",
@@ -211,6 +212,11 @@ class Venue:
         """Give the topics that a URL subscribes by itself."""
         return ()
 
+    def secrets_in(self, url: str) -> tuple[str, ...]:
+        """Give what nothing may show of a URL's path; user info and query are hidden anyway."""
+        del url
+        return ()
+
     # Topics.
 
     def topic(self, channel: str, symbol: str | None = None, /, **parameters: Any) -> str:
@@ -268,6 +274,13 @@ class Venue:
     def ends_with(self, topic: str, other: str) -> bool:
         """Whether unsubscribing a topic ends another one too (MEXC: all candles of a symbol)."""
         return False
+
+    def wire_name(self, topic: str) -> str:
+        """Name a topic as its messages do, which may leave parameters out (MEXC's do).
+
+        Of topics with the same name only one can be subscribed: nothing tells their data apart.
+        """
+        return topic
 
     def is_implicit(self, topic: str) -> bool:
         """Whether a topic comes by itself after the login: no request is sent for it."""
@@ -358,42 +371,19 @@ class Venue:
         return None
 
 
-def join_topic(channel: str, symbol: str | None, parameters: Mapping[str, Any]) -> str:
-    """Write a topic as "channel:symbol?name=value"; parameters in the order of their names.
+def check_told_apart(venue: Venue, topics: Iterable[str]) -> None:
+    """Check that no two topics have the same :meth:`Venue.wire_name`.
 
-    >>> join_topic("tickers", "BTC-USDT", {})
-    'tickers:BTC-USDT'
-    >>> join_topic("orders", None, {"instType": "ANY"})
-    'orders?instType=ANY'
+    :raises ConfigurationError: two have.
     """
-    topic = channel if symbol is None else f"{channel}:{symbol}"
-    pairs = [f"{name}={parameters[name]}" for name in sorted(parameters)]
-    return f"{topic}?{'&'.join(pairs)}" if pairs else topic
-
-
-def split_topic(topic: str) -> tuple[str, str | None, dict[str, str]]:
-    """Take what :func:`join_topic` wrote apart: channel, symbol, parameters.
-
-    >>> split_topic("kline:BTC_USDT?interval=Min60")
-    ('kline', 'BTC_USDT', {'interval': 'Min60'})
-    """
-    head, _, query = topic.partition("?")
-    channel, colon, symbol = head.partition(":")
-    pairs = (pair.partition("=") for pair in query.split("&") if pair)
-    return channel, symbol if colon else None, {name: value for name, _, value in pairs}
-
-
-def split_url(url: Any) -> SplitResult | None:
-    """Take a URL apart; None: it is none, and whoever connects will say so."""
-    try:
-        return urlsplit(url) if isinstance(url, str) else None
-    except ValueError:
-        return None
-
-
-def with_default_path(url: Any, path: str) -> Any:
-    """Give a URL of the server alone a path; what has one, or is no URL, is left as it is."""
-    parts = split_url(url)
-    if parts is None or parts.path.strip("/"):
-        return url
-    return urlunsplit(parts._replace(path=path))
+    if type(venue).wire_name is Venue.wire_name:
+        return
+    names: dict[str, str] = {}
+    for topic in topics:
+        other = names.setdefault(venue.wire_name(topic), topic)
+        if other != topic:
+            raise ConfigurationError(
+                f"the topics {other!r:.80} and {topic!r:.80} cannot both be subscribed: "
+                f"{venue!r} names both alike in their data; unsubscribe one of them, or give it "
+                "to a connection of its own"
+            )

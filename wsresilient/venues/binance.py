@@ -20,7 +20,7 @@ from . import binance_events
 from .base import Heartbeat, Limits, ListenKey, Rate, SequenceNumbers, Venue
 from .binance_answers import hashable_id, login_request, read_answer
 from .binance_streams import FUTURES, PRIVATE, SPOT, USER_DATA
-from .binance_urls import ENVIRONMENTS, MARKETS, SERVERS, topics_in, with_path
+from .binance_urls import ENVIRONMENTS, MARKETS, SERVERS, listen_keys_in, topics_in, with_path
 from .rest_binance import BinanceRest
 
 __all__ = ["Binance"]
@@ -144,6 +144,10 @@ class Binance(Venue):
     def url_topics(self, url: str) -> tuple[str, ...]:
         """Give the streams that stand in a URL."""
         return topics_in(url)
+
+    def secrets_in(self, url: str) -> tuple[str, ...]:
+        """Give the listen keys that stand in a URL."""
+        return listen_keys_in(url)
 
     # Topics.
 

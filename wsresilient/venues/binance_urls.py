@@ -9,7 +9,15 @@ from urllib.parse import parse_qs, quote, unquote, urlunsplit
 from .base import split_url
 from .binance_streams import PRIVATE, USER_DATA, is_market_stream
 
-__all__ = ["ENVIRONMENTS", "MARKETS", "SERVERS", "Servers", "topics_in", "with_path"]
+__all__ = [
+    "ENVIRONMENTS",
+    "MARKETS",
+    "SERVERS",
+    "Servers",
+    "listen_keys_in",
+    "topics_in",
+    "with_path",
+]
 
 MARKETS = ("spot", "futures")
 ENVIRONMENTS = ("live", "testnet", "demo")
@@ -111,9 +119,20 @@ def _own_path(market: str, group: str | None, listen_key: str | None) -> str:
 
 def topics_in(url: str) -> tuple[str, ...]:
     """Give the streams in ``/ws/<a>/<b>`` and ``/stream?streams=<a>/<b>``."""
+    # Where a listen key stands, nobody is shown it.
+    topics = (name if is_market_stream(name) else USER_DATA for name in _names_in(url))
+    return tuple(dict.fromkeys(topics))
+
+
+def listen_keys_in(url: str) -> tuple[str, ...]:
+    """Give the listen keys that stand in a URL in place of a stream."""
+    return tuple(name for name in _names_in(url) if not is_market_stream(name))
+
+
+def _names_in(url: str) -> list[str]:
     parts = split_url(url)
     if parts is None:
-        return ()
+        return []
     segments = [unquote(segment) for segment in parts.path.split("/") if segment]
     if segments[:1] and segments[0] in _ROUTES:
         segments = segments[1:]
@@ -123,6 +142,4 @@ def topics_in(url: str) -> tuple[str, ...]:
         names = "/".join(parse_qs(parts.query).get("streams", [])).split("/")
     else:
         names = []
-    # Where a listen key stands, nobody is shown it.
-    topics = (name if is_market_stream(name) else USER_DATA for name in names if name)
-    return tuple(dict.fromkeys(topics))
+    return [name for name in names if name]

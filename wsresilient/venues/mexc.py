@@ -76,7 +76,9 @@ class MEXC(Venue):
 
     Topics are "channel:symbol?parameter=value": "deal:BTC_USDT", "depth:BTC_USDT",
     "depth.full:BTC_USDT?limit=20", "kline:BTC_USDT?interval=Min60"; "tickers" and "contract" have
-    no symbol. Private ones ("personal.order") come by themselves after the login.
+    no symbol. Private ones ("personal.order") come by themselves after the login. Topics that
+    differ in ``compress``, ``limit`` or ``step`` alone cannot be on one connection, since their
+    data does not tell them apart.
 
     :param url: one URL, or several in failover order, in place of MEXC's own. A URL without a
         path gets MEXC's.
@@ -155,6 +157,11 @@ class MEXC(Venue):
     def ends_with(self, topic: str, other: str) -> bool:
         """Whether both are named by the same channel and symbol in the request that ends one."""
         return ended_together(topic, other)
+
+    def wire_name(self, topic: str) -> str:
+        """Name a topic by channel, symbol and interval, which is all that its pushes tell."""
+        channel, symbol, parameters = split_topic(topic)
+        return wire_topic(channel, symbol, parameters.get("interval"))
 
     def is_implicit(self, topic: str) -> bool:
         """Whether it is private: those come after the login without being asked for."""

@@ -257,3 +257,13 @@ def test_a_malformed_url_is_refused_without_giving_its_password_away(
 
     assert "QZ" not in refusal
     assert "XJK" not in refusal
+
+
+def test_a_secret_of_the_path_is_shown_nowhere() -> None:
+    url = parse_url("wss://a.example/ws/a%2Fkey?token=abc").hiding(["a/key"])
+
+    assert url.shown == "wss://a.example/ws/***?token=***"
+    assert url.default_name == "a.example/ws/***"
+    assert "key" not in repr(url)
+    assert url.resource == "/ws/a%2Fkey?token=abc"
+    assert {"a/key", "a%2Fkey", "abc"} <= set(url.secrets)

@@ -95,3 +95,12 @@ def test_the_age_of_a_topic_is_remembered() -> None:
     age: Any = routed.router.age("account")
 
     assert 0.0 <= age < 10.0
+
+
+def test_a_long_topic_is_remembered_only_where_it_is_subscribed() -> None:
+    wanted, other = (f"orders?instFamily={letter * 300}" for letter in "AB")
+    routed = Routed(wanted)
+    routed.router.note([Message(data=1, topic=topic) for topic in (wanted, other)])
+
+    assert routed.router.age(wanted) is not None
+    assert routed.router.age(other) is None

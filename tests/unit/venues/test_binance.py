@@ -477,3 +477,17 @@ def test_nothing_else_needs_credentials(venue: Binance) -> None:
     assert not venue.needs_login(group="market")
     assert venue.is_implicit("userData")
     assert not venue.is_implicit("btcusdt@trade")
+
+
+@pytest.mark.parametrize(
+    ("path", "keys"),
+    [
+        ("private/ws/pqia91ma19a5s61cv6", ("pqia91ma19a5s61cv6",)),
+        ("ws/btcusdt@trade/a%2Fkey", ("a/key",)),
+        ("stream?streams=btcusdt@trade", ()),
+        ("market/stream", ()),
+    ],
+)
+def test_a_listen_key_is_a_secret_of_its_url(path: str, keys: tuple[str, ...]) -> None:
+    assert FUTURES.secrets_in(f"wss://fstream.binance.com/{path}") == keys
+    assert FUTURES.secrets_in("ws://[") == ()

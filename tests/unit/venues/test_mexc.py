@@ -27,6 +27,7 @@ from wsresilient.core.incoming import (
 from wsresilient.core.subscriptions import SubscriptionRegistry
 from wsresilient.errors import ConfigurationError
 from wsresilient.venues import MEXC, Limits, Rate, mexc_topics
+from wsresilient.venues.base import check_told_apart
 
 VENUE = MEXC()
 
@@ -475,3 +476,23 @@ def test_a_topic_without_an_end_is_not_remembered() -> None:
         assert mexc_topics.wire_topic("deal", symbol, None) == f"deal:{symbol}"
 
     assert mexc_topics._join_and_remember.cache_info().currsize == before
+
+
+@pytest.mark.parametrize(
+    ("topics", "allowed"),
+    [
+        (["deal:BTC_USDT", "deal:BTC_USDT?compress=false"], False),
+        (["depth.full:BTC_USDT?limit=5", "depth.full:BTC_USDT?limit=20"], False),
+        (["kline:BTC_USDT?interval=Min1", "kline:BTC_USDT?interval=Min5"], True),
+        (["deal:BTC_USDT", "deal:BTC_USDT", "deal:ETH_USDT?compress=false"], True),
+    ],
+)
+def test_of_topics_that_look_alike_on_the_wire_only_one_can_be_had(
+    topics: list[str], allowed: bool
+) -> None:
+    if allowed:
+        check_told_apart(VENUE, topics)
+        return
+    with pytest.raises(ConfigurationError, match="cannot both be subscribed") as caught:
+        check_told_apart(VENUE, topics)
+    assert all(repr(topic) in str(caught.value) for topic in topics)
