@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 __all__ = ["FirstData"]
 
 
@@ -13,7 +15,8 @@ class FirstData:
 
     def __init__(self, timeout: float | None) -> None:
         self._timeout = timeout
-        self._due: dict[str, float] = {}  # in the order of their confirmation
+        # In the order of their confirmation; a dict that loses its first key is slow to find it.
+        self._due: OrderedDict[str, float] = OrderedDict()
 
     def __bool__(self) -> bool:
         return bool(self._due)
@@ -22,6 +25,7 @@ class FirstData:
         """Expect data of a topic from now on."""
         if self._timeout is not None:
             self._due[topic] = now + self._timeout
+            self._due.move_to_end(topic)
 
     def forget(self, topic: str) -> None:
         """Expect nothing of a topic: it has come, or the topic is gone."""

@@ -28,10 +28,10 @@ class SubscriptionRules(Protocol):
         """What its acknowledgement names instead of an id."""
 
     def subscribe(self, topics: Sequence[str], request_id: int) -> str:
-        """The request, for its size."""
+        """The request; a function of the user's may raise."""
 
     def unsubscribe(self, topics: Sequence[str], request_id: int) -> str:
-        """The request, for its size."""
+        """The request; a function of the user's may raise."""
 
 
 class TopicState(str, enum.Enum):
@@ -40,3 +40,4 @@ class TopicState(str, enum.Enum):
     SUBSCRIBING = "subscribing"
     PRESENT = "present"
     UNSUBSCRIBING = "unsubscribing"
+    UNKNOWN = "unknown"  # a request for it was not answered in time

@@ -13,7 +13,7 @@ from ..config import ConnectionConfig
 from ..core.frames import Payload
 from ..core.incoming import Acknowledged, Data, Refused
 from ..core.redact import Redactor, shorten
-from ..core.topic_requests import Request
+from ..core.topic_requests import Request, write_request
 from ..errors import SubscriptionError, describe
 from .clock import monotonic
 from .heartbeats import RETRY
@@ -156,13 +156,15 @@ class TopicRequester:
                 return RETRY
 
     def _send(self, attempt: Attempt, request: Request) -> bool:
-        build = self._venue.subscribe if request.subscribing else self._venue.unsubscribe
         try:
-            payload = build(request.topics, request.request_id)
+            payload, count = write_request(self._venue, request)
         except BaseException as error:  # a venue of the user's may raise anything
             self._give_up(request, error)
             return True
-        gone = attempt.sender.try_send_text(payload.encode())
+        if count < len(request.topics):
+            with self._subscriber.registry() as registry:
+                registry.shorten(request, count)
+        gone = attempt.sender.try_send_text(payload)
         with self._subscriber.registry() as registry:
             if gone:
                 registry.sent(request, monotonic())
@@ -173,5 +175,7 @@ class TopicRequester:
 
     def _give_up(self, request: Request, error: BaseException) -> None:
         said = shorten(self._redact(describe(error)))
-        text = f"the venue could not make the request: {said}"
-        self.refused(Refused(request_id=request.request_id, topics=request.topics, text=text))
+        with self._subscriber.registry() as registry:
+            errors = registry.unwritable(request, f"the venue could not make the request: {said}")
+        self._pacer.give_back()
+        self._report(errors)

@@ -39,3 +39,14 @@ def test_clear_forgets_all() -> None:
     waiting.clear()
 
     assert waiting.silent(10.0) == []
+
+
+def test_a_topic_that_is_confirmed_again_waits_behind_the_others() -> None:
+    waiting = FirstData(60.0)
+    waiting.wait_for("a", 0.0)
+    waiting.wait_for("b", 10.0)
+    waiting.wait_for("a", 20.0)
+
+    assert waiting.deadline() == 70.0
+    assert waiting.silent(70.0) == ["b"]
+    assert waiting.silent(80.0) == ["a"]

@@ -1,87 +1,16 @@
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from wsresilient.core.incoming import Acknowledged, Refused
-from wsresilient.core.limits import Limits
-from wsresilient.core.subscriptions import SubscriptionRegistry
-from wsresilient.core.topic_requests import Request
+from wsresilient.core.topic_requests import write_request
 from wsresilient.errors import SubscriptionLimitError
 
-
-class Rules:
-    """A venue as the registry sees it."""
-
-    def __init__(
-        self,
-        *,
-        acknowledges: bool = True,
-        data_confirms: bool = False,
-        tags: bool = False,
-        **limits: Any,
-    ) -> None:
-        self.limits = Limits(**limits)
-        self.acknowledges = acknowledges
-        self.data_confirms = data_confirms
-        self._tags = tags
-
-    def is_implicit(self, topic: str) -> bool:
-        return topic.startswith("own.")
-
-    def ends_with(self, topic: str, other: str) -> bool:
-        return False
-
-    def tag(self, topic: str, *, subscribing: bool) -> str | None:
-        return (
-            f"{'sub' if subscribing else 'unsub'}.{topic.partition(':')[0]}" if self._tags else None
-        )
-
-    def subscribe(self, topics: Sequence[str], request_id: int) -> str:
-        return json.dumps(["sub", *topics, request_id])
-
-    def unsubscribe(self, topics: Sequence[str], request_id: int) -> str:
-        return json.dumps(["unsub", *topics, request_id])
-
-
-def registry(*topics: str, rules: Rules | None = None, **settings: Any) -> SubscriptionRegistry:
-    made = SubscriptionRegistry(rules or Rules(), **settings)
-    made.want(topics)
-    return made
-
-
-def opened(*topics: str, rules: Rules | None = None, **settings: Any) -> SubscriptionRegistry:
-    made = registry(*topics, rules=rules, **settings)
-    made.opened()
-    return made
-
-
-def send(made: SubscriptionRegistry, now: float = 0.0) -> Request:
-    """Send the next request; there must be one."""
-    request = made.next_request(now)
-    assert request is not None
-    made.sent(request, now)
-    return request
-
-
-def send_all(made: SubscriptionRegistry, now: float = 0.0) -> list[Request]:
-    requests = []
-    while (request := made.next_request(now)) is not None:
-        made.sent(request, now)
-        requests.append(request)
-    return requests
-
-
-def answer_all(made: SubscriptionRegistry, now: float = 0.0) -> None:
-    for request in send_all(made, now):
-        assert made.acknowledged(Acknowledged(request_id=request.request_id), now)
-
+from .registry_tools import Rules, answer_all, opened, registry, send, send_all
 
 # What is wanted.
 
@@ -174,12 +103,16 @@ def test_no_request_is_larger_than_allowed_unless_one_topic_is(
     topics: list[str], size: int
 ) -> None:
     rules = Rules(request_size=size)
-    requests = send_all(opened(*topics, rules=rules))
-
-    assert sorted(topic for request in requests for topic in request.topics) == sorted(topics)
-    for request in requests:
-        wire = rules.subscribe(request.topics, request.request_id)
+    made = opened(*topics, rules=rules)
+    asked: list[str] = []
+    while (request := made.next_request(0.0)) is not None:
+        wire, count = write_request(rules, request)
+        made.shorten(request, count)
+        made.sent(request, 0.0)
         assert len(wire) <= size or len(request.topics) == 1
+        asked += request.topics
+
+    assert asked == topics
 
 
 def test_ids_are_never_used_again_not_even_over_generations() -> None:
@@ -342,6 +275,28 @@ def test_too_many_requests_means_a_pause_and_not_a_failure() -> None:
     assert made.next_deadline() == deadline + 10.0  # and not the pause that is over
 
 
+def test_no_time_for_ever_is_told_once_and_asked_more_and_more_rarely() -> None:
+    made = opened("a", ack_retries=2)
+    now, pauses, errors = 0.0, [], []
+    for _ in range(8):
+        refusal = Refused(send(made, now).request_id, code=50, text="busy", temporary=True)
+        errors.append(made.refused(refusal, now))
+        deadline = made.next_deadline()
+        assert deadline is not None
+        pauses.append(deadline - now)
+        now = deadline
+        assert made.expire(now) == []
+
+    assert pauses == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
+    (told,) = [error for some in errors for error in some or ()]
+    assert errors[2] == [told]
+    assert "busy" in str(told)
+    assert (told.topic, told.code) == (None, 50)
+    assert made.wanted == {"a"}
+    answer_all(made, now)
+    assert made.confirmed == {"a"}
+
+
 def test_a_channel_that_is_refused_after_its_acknowledgement_loses_its_newest_topic() -> None:
     made = opened("orders?instType=SPOT", "tickers:BTC", "orders?instType=SWAP")
     answer_all(made)
@@ -376,6 +331,124 @@ def test_subscribing_again_forgets_the_failure() -> None:
 
     assert not made.failed
     assert send(made).topics == ("a",)
+
+
+@pytest.mark.parametrize("topics", [("a", "a"), ("a", "a", "b", "a")])
+def test_a_topic_that_an_answer_names_twice_is_answered_once(topics: tuple[str, ...]) -> None:
+    made = opened("a", "b")
+    request = send(made)
+
+    assert made.acknowledged(Acknowledged(request.request_id, topics), 0.0)
+    assert made.confirmed == set(topics)
+
+
+def test_a_topic_that_a_refusal_names_2000_times_is_one_error() -> None:
+    made = opened("a", "b")
+    request = send(made)
+    errors = made.refused(Refused(request.request_id, ("a",) * 2000, accepted=("b", "b")), 0.0)
+
+    assert errors is not None
+    assert [error.topic for error in errors] == ["a"]
+    assert made.confirmed == {"b"}
+
+
+def test_a_second_acknowledgement_of_a_topic_is_still_an_answer() -> None:
+    made = opened("a", "b")
+    request = send(made)
+    for _ in range(2):
+        assert made.acknowledged(Acknowledged(request.request_id, ("a",)), 0.0)
+
+    assert not made.acknowledged(Acknowledged(request.request_id, ("z",)), 0.0)
+
+
+def test_all_there_already_without_a_name_confirms_all() -> None:
+    made = opened("a", "b")
+    request = send(made)
+    refusal = Refused(request.request_id, text="already", present=True, whole_request=True)
+
+    assert made.refused(refusal, 0.0) == []
+    assert made.confirmed == {"a", "b"}
+    assert made.is_settled
+
+
+def test_there_already_says_nothing_against_a_topic_that_is_there() -> None:
+    made = opened("a")
+    answer_all(made)
+
+    assert made.refused(Refused(77, ("a",), present=True), 0.0) == []
+    assert made.refused(Refused(77, ("z",), present=True), 0.0) is None
+    assert made.refused(Refused(77, ("a",), temporary=True), 0.0) is None
+    assert made.confirmed == {"a"}
+
+
+def test_what_nobody_wants_any_more_is_no_failure_when_it_is_refused() -> None:
+    made = opened("a")
+    request = send(made)
+    made.unwant(["a"])
+
+    assert made.refused(Refused(request.request_id, ("a",), text="no"), 0.0) == []
+    assert made.failed == {}
+    assert made.is_settled
+
+
+# Requests that the venue cannot write.
+
+
+def test_only_the_topic_at_fault_fails_when_a_request_cannot_be_written() -> None:
+    topics = [f"t{number}" for number in range(40)]
+    made = opened(*topics)
+    errors = []
+    while (request := made.next_request(0.0)) is not None:
+        if "t17" in request.topics:
+            errors += made.unwritable(request, "KeyError")
+        else:
+            made.sent(request, 0.0)
+            assert made.acknowledged(Acknowledged(request.request_id), 0.0)
+
+    assert [error.topic for error in errors] == ["t17"]
+    assert made.failed.keys() == {"t17"}
+    assert made.confirmed == set(topics) - {"t17"}
+
+
+def test_an_end_that_cannot_be_written_is_told_and_the_others_go_out() -> None:
+    made = opened("a", "b", "c")
+    answer_all(made)
+    made.replace(())
+    errors = []
+    while (request := made.next_request(0.0)) is not None:
+        if "b" in request.topics:
+            errors += made.unwritable(request, "KeyError")
+        else:
+            made.sent(request, 0.0)
+            assert made.acknowledged(Acknowledged(request.request_id), 0.0)
+
+    assert [str(error) for error in errors] == ["the topic 'b' could not be ended: KeyError"]
+    assert made.failed == {}
+    assert made.is_settled
+
+
+def test_what_was_cut_off_a_request_comes_in_the_next() -> None:
+    made = opened("a", "b", "c")
+    request = made.next_request(0.0)
+    assert request is not None
+    made.unwant(["c"])
+    made.shorten(request, 1)
+    made.sent(request, 0.0)
+
+    assert request.topics == ("a",)
+    assert send(made).topics == ("b",)
+    assert made.next_request(0.0) is None
+
+
+def test_a_request_of_a_connection_that_is_lost_has_not_been_sent() -> None:
+    made = opened("a", rules=Rules(acknowledges=False))
+    request = made.next_request(0.0)
+    assert request is not None
+    made.lost()
+    made.sent(request, 0.0)
+
+    assert made.confirmed == frozenset()
+    assert made.next_deadline() is None
 
 
 # Answers without an id.
@@ -429,7 +502,11 @@ def test_an_unanswered_topic_is_asked_for_again_and_then_given_up() -> None:
     assert "no acknowledgement within 10 s, asked 3 times" in str(error)
     assert made.wanted == frozenset()
     assert made.failed["a"] is error
+    end = send(made, 30.0)  # it may be there all the same
+    assert (end.subscribing, end.topics) == (False, ("a",))
+    assert made.expire(40.0) == []
     assert made.is_settled
+    assert made.is_gone("a")
 
 
 def test_one_unanswered_and_one_refused_of_750_cost_the_others_nothing() -> None:
@@ -452,6 +529,30 @@ def test_one_unanswered_and_one_refused_of_750_cost_the_others_nothing() -> None
 
     assert sorted(error.topic or "" for error in errors) == ["t400", "t7"]
     assert len(made.confirmed) == 748
+
+
+def test_several_ends_that_are_never_confirmed_are_asked_for_as_often_as_one() -> None:
+    made = opened("a", "b", ack_timeout=10.0, ack_retries=2)
+    answer_all(made)
+    made.replace(())
+    for now in (0.0, 10.0, 20.0):
+        assert send(made, now).topics == ("a", "b")
+        assert made.expire(now + 10.0) == []
+
+    assert made.is_settled
+    assert made.is_gone("ab")
+
+
+def test_what_may_have_been_ended_and_is_wanted_again_is_asked_for_again() -> None:
+    made = opened("a", ack_timeout=10.0)
+    answer_all(made)
+    made.unwant(["a"])
+    send(made)
+    made.want(["a"])
+    assert made.expire(10.0) == []
+
+    assert made.confirmed == frozenset()
+    assert send(made, 10.0).subscribing
 
 
 def test_an_end_that_is_never_confirmed_is_taken_as_done() -> None:
@@ -478,6 +579,18 @@ def test_a_confirmed_topic_that_stays_silent_is_told_once_and_stays() -> None:
     assert not made.is_awaiting_data
 
 
+def test_data_may_confirm_what_was_not_answered_in_time() -> None:
+    made = opened("a", rules=Rules(data_confirms=True), first_data_timeout=None)
+    send(made)
+    assert made.expire(10.0) == []
+    assert made.is_awaiting_data
+    made.data_came("a", 10.0)
+
+    assert made.confirmed == {"a"}
+    assert made.next_request(10.0) is None
+    assert not made.is_awaiting_data
+
+
 def test_nobody_waits_for_data_where_that_is_switched_off() -> None:
     made = opened("a", first_data_timeout=None)
     answer_all(made)
@@ -489,86 +602,3 @@ def test_nobody_waits_for_data_where_that_is_switched_off() -> None:
 
 def test_repr_tells_the_numbers() -> None:
     assert repr(opened("a")) == "<SubscriptionRegistry wanted=1 confirmed=0 pending=0 failed=0>"
-
-
-class Server:
-    """What a server does with requests: it subscribes, and counts what is subscribed twice."""
-
-    def __init__(self) -> None:
-        self.present: set[str] = set()
-        self.duplicates: list[str] = []
-
-    def take(self, request: Request) -> None:
-        if request.subscribing:
-            self.duplicates += [topic for topic in request.topics if topic in self.present]
-            self.present.update(request.topics)
-        else:
-            self.present.difference_update(request.topics)
-
-
-class Subscribing(RuleBasedStateMachine):
-    """Whatever users, servers and the net do: in the end the server has what is wanted."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.made = SubscriptionRegistry(Rules(topics_per_request=3))
-        self.server = Server()
-        self.in_flight: list[Request] = []
-        self.is_open = False
-
-    topics = st.sampled_from("abcdefgh")
-
-    @rule(topic=topics)
-    def want(self, topic: str) -> None:
-        self.made.want([topic])
-
-    @rule(topic=topics)
-    def unwant(self, topic: str) -> None:
-        self.made.unwant([topic])
-
-    @rule(wanted=st.lists(topics, max_size=6))
-    def replace(self, wanted: list[str]) -> None:
-        self.made.replace(wanted)
-
-    @rule()
-    def open(self) -> None:
-        self.server.present.clear()
-        self.in_flight.clear()
-        self.made.opened()
-        self.is_open = True
-
-    @precondition(lambda self: self.is_open)
-    @rule()
-    def lose(self) -> None:
-        self.made.lost()
-        self.is_open = False
-
-    @rule()
-    def send(self) -> None:
-        request = self.made.next_request(0.0)
-        if request is not None:
-            self.made.sent(request, 0.0)
-            self.server.take(request)
-            self.in_flight.append(request)
-
-    @rule()
-    def answer(self) -> None:
-        if self.in_flight:
-            request = self.in_flight.pop(0)
-            self.made.acknowledged(Acknowledged(request_id=request.request_id), 0.0)
-
-    @invariant()
-    def nothing_is_subscribed_twice(self) -> None:
-        assert self.server.duplicates == []
-
-    def teardown(self) -> None:
-        if not self.is_open:
-            self.open()
-        for _ in range(100):
-            self.send()
-            self.answer()
-        assert self.server.present == self.made.wanted == self.made.confirmed
-        assert self.made.is_settled
-
-
-TestSubscribing = Subscribing.TestCase
