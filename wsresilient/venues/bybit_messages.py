@@ -27,6 +27,9 @@ __all__ = ["identity_of", "is_pong", "read_control", "request_id_of", "sequence_
 
 #: Wrong key, signature, permissions or address; banned; expired.
 _FATAL_CODES = frozenset({10003, 10004, 10005, 10007, 10008, 10009, 10010, 33004})
+#: The private connection gives texts without a code; of these words of credentials, the first is
+#: observed.
+_FATAL_WORDS = ("params error", "apikey", "api key", "api_key", "signature", "permission")
 #: Codes after which the same credentials may succeed later: too many, restarting.
 _PASSING_CODES = frozenset({10006, 10016, 10019, 10429, 20003})
 _TOO_MANY_CODES = frozenset({10006, 10429, 20003})
@@ -131,11 +134,13 @@ def _code(message: dict[str, Any]) -> int | str | None:
 
 def _login_refused(message: dict[str, Any], text: str) -> LoginRefused:
     code = _code(message)
-    is_final = code in _FATAL_CODES or text == "Params Error"
+    lowered = text.lower()
+    is_clock = code == _CLOCK_CODE or "request expired" in lowered  # observed
+    is_about_key = code is None and any(word in lowered for word in _FATAL_WORDS)
+    is_final = code in _FATAL_CODES or (is_about_key and not is_clock)
     if text == "Params Error":  # observed: all that the private connection says
         text = "Params Error, which Bybit says of a wrong key and of a wrong clock alike"
     told = _SERVER_TIME.search(text)
-    is_clock = code == _CLOCK_CODE or "request expired" in text.lower()  # observed
     return LoginRefused(
         code=code,
         text=text,

@@ -63,6 +63,8 @@ _NAMED_CONTRACT = re.compile(r"Contract \[([^\]\n]{1,80})\]")  # of the live pro
 #: is not for this address, or its signature is wrong; too many requests, or an error of theirs.
 _CLOCK_CODE = 513
 _WRONG_CREDENTIALS = frozenset({401, 402, 406, 602})
+#: What MEXC's REST says with these codes; the socket may say it without one.
+_FATAL_WORDS = ("unauthorized", "api_key expired", "not in the ip whitelist", "signature verif")
 _PASSING_CODES = frozenset({500, 501, 510})
 #: What a text says of an error that passes.
 _PASSING_WORDS = ("too frequent", "busy", "try later", "try again later")
@@ -264,7 +266,7 @@ def _read_reply(method: str, message: dict[str, Any]) -> Incoming:
     if method != "error" and not method.startswith(("sub.", "unsub.")):
         return Answer()
     code, text = _code_and_text(message)
-    if method == "error" and (code in _WRONG_CREDENTIALS or code == _CLOCK_CODE):
+    if method == "error" and (_is_final(code, text) or code == _CLOCK_CODE):
         return _login_refused(message)
     named = _NAMED_CONTRACT.search(text)
     return Refused(
@@ -277,7 +279,7 @@ def _read_reply(method: str, message: dict[str, Any]) -> Incoming:
 
 def _login_refused(message: dict[str, Any]) -> LoginRefused:
     code, text = _code_and_text(message)
-    is_final, is_clock = code in _WRONG_CREDENTIALS, code == _CLOCK_CODE
+    is_final, is_clock = _is_final(code, text), code == _CLOCK_CODE
     return LoginRefused(
         code=code,
         text=text,
@@ -286,6 +288,11 @@ def _login_refused(message: dict[str, Any]) -> LoginRefused:
         retries=None if is_final or is_clock or _is_passing(code, text) else 1,
         clock=is_clock,
     )
+
+
+def _is_final(code: int | None, text: str) -> bool:
+    lowered = text.lower()
+    return code in _WRONG_CREDENTIALS or any(word in lowered for word in _FATAL_WORDS)
 
 
 def _is_passing(code: int | None, text: str) -> bool:

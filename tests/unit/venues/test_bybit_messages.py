@@ -371,6 +371,13 @@ def test_a_wrong_clock_is_told_with_the_time_of_the_server() -> None:
     assert expired == LoginRefused(text="error:request expired", final=False, clock=True)
 
 
+@pytest.mark.parametrize("said", ["Invalid apikey", "error sign! invalid signature"])
+def test_a_text_about_the_key_is_final_without_a_code(said: str) -> None:
+    incoming = LINEAR.read({"op": "auth", "success": False, "ret_msg": said})
+
+    assert incoming == LoginRefused(text=said, final=True)
+
+
 def test_the_private_socket_gives_only_a_text_which_is_final() -> None:
     incoming = read(
         '{"success":false,"ret_msg":"Params Error","op":"auth","conn_id":'

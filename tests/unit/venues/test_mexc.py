@@ -408,6 +408,11 @@ def test_wrong_credentials_are_final(channel: str, code: int) -> None:
     assert VENUE.read(message) == LoginRefused(code=code, text="failed", final=True)
 
 
+@pytest.mark.parametrize("text", ["Signature verification failed!", "Unauthorized"])
+def test_wrong_credentials_are_final_by_the_text_alone(text: str) -> None:
+    assert VENUE.read({"channel": "rs.error", "data": text}) == LoginRefused(text=text, final=True)
+
+
 @pytest.mark.parametrize("code", [None, 2, 9999])
 def test_a_login_refused_for_an_unknown_reason_is_tried_once_more(code: int | None) -> None:
     message = {"channel": "rs.login", "data": "failed", "code": code}
