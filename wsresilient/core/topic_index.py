@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from .incoming import Data
 
@@ -15,7 +15,7 @@ LONGEST_REMEMBERED = 200
 
 
 class TopicIndex:
-    """Finds subscriptions; made anew whenever they change.
+    """Finds subscriptions. One thread at a time changes it, and any reads it meanwhile.
 
     :param topics: the subscribed ones.
     :param covers: tells whether a subscription covers a message (``Venue.covers``).
@@ -26,20 +26,37 @@ class TopicIndex:
         self._covers = covers
         self._remembered: dict[str, str] = {}
 
+    def __len__(self) -> int:
+        return len(self._topics)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._topics)
+
     def __contains__(self, topic: object) -> bool:
         return topic in self._topics
 
     def __repr__(self) -> str:
         return f"<TopicIndex of {len(self._topics)} topics>"
 
+    def change(self, *, added: Iterable[str] = (), removed: Iterable[str] = ()) -> None:
+        """Have more topics, and others no more."""
+        for topic in removed:
+            self._topics.pop(topic, None)
+        for topic in added:
+            self._topics[topic] = None
+        # A reader that is at work fills the old memory, with what was true when it began.
+        self._remembered = {}
+
     def resolve(self, data: Data) -> str:
         """Give the topic as it was subscribed; where nothing was, as the wire names it."""
         topic = data.topic
         if topic in self._topics:
             return topic
-        known = self._remembered.get(topic)
+        remembered = self._remembered  # before the topics: see change()
+        known = remembered.get(topic)
         if known is None:
-            known = next((one for one in self._topics if self._covers(one, data)), topic)
-            if len(self._remembered) < MOST_REMEMBERED and len(topic) <= LONGEST_REMEMBERED:
-                self._remembered[topic] = known
+            topics = list(self._topics)  # at once, since a change may come meanwhile
+            known = next((one for one in topics if self._covers(one, data)), topic)
+            if len(remembered) < MOST_REMEMBERED and len(topic) <= LONGEST_REMEMBERED:
+                remembered[topic] = known
         return known

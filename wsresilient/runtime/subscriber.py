@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +18,7 @@ from ..core.events import Message
 from ..core.subscriptions import SubscriptionRegistry
 from ..core.topic_index import TopicIndex
 from ..errors import ConfigurationError, SubscriptionError
-from ..venues.base import Venue
+from ..venues.base import Venue, check_told_apart
 
 __all__ = ["Subscriber", "TopicHandler"]
 
@@ -57,11 +58,13 @@ class Subscriber:
             ack_retries=config.ack_retries,
             first_data_timeout=config.first_data_timeout,
         )
-        self.index = TopicIndex((), venue.covers)  # replaced, never changed
-        self.handlers: MappingProxyType[str, tuple[TopicHandler, ...]] = MappingProxyType({})
+        self.index = TopicIndex((), venue.covers)  # of the topics that are wanted
+        self._grouped: dict[str, str] = {}  # those of them that have a group; all have the same
+        self._handlers: dict[str, tuple[TopicHandler, ...]] = {}
+        #: A view for readers, who look for one topic at a time.
+        self.handlers = MappingProxyType(self._handlers)
         self.group: str | None = None
-        self._registry.want(self.url_topics)
-        self._changed()
+        self._changed(added=self._registry.want(self.url_topics))
 
     def __repr__(self) -> str:
         return f"<Subscriber {self.venue!r} {self._registry!r}>"
@@ -149,11 +152,13 @@ class Subscriber:
         check_callable("handler", handler)
         checked = self.checked(topics)
         with self._lock:
-            self._check_groups((*self._registry.wanted_in_order, *checked))
-            self._registry.want(checked)
+            self._drop_failed()
+            check_told_apart(self.venue, chain(self.index, checked))
+            self._check_groups((*islice(self._grouped, 1), *checked))
+            added = self._registry.want(checked)
             if handler is not None:
                 self._add_handler(checked, handler)
-            return self._changed()
+            return self._changed(added=added)
 
     def unsubscribe(self, topics: Iterable[Any]) -> bool:
         """Want these topics no more.
@@ -167,7 +172,7 @@ class Subscriber:
             for topic in checked:
                 self._registry.failed.pop(topic, None)
             self._drop_handlers(checked)
-            return self._changed()
+            return self._changed(removed=checked)
 
     def replace(self, topics: Iterable[Any]) -> bool:
         """Want just these topics.
@@ -178,10 +183,11 @@ class Subscriber:
         """
         checked = self.checked(topics)
         with self._lock:
+            check_told_apart(self.venue, checked)
             self._check_groups(checked)
-            _, removed = self._registry.replace(checked)
+            added, removed = self._registry.replace(checked)
             self._drop_handlers(removed)
-            return self._changed()
+            return self._changed(added=added, removed=removed)
 
     def _check_groups(self, topics: Iterable[str]) -> None:
         groups: dict[str, str] = {}
@@ -197,27 +203,39 @@ class Subscriber:
             )
 
     def _add_handler(self, topics: Iterable[str], handler: TopicHandler) -> None:
-        handlers = dict(self.handlers)
         for topic in topics:
-            present = handlers.get(topic, ())
+            present = self._handlers.get(topic, ())
             if handler not in present:
-                handlers[topic] = (*present, handler)
-        self.handlers = MappingProxyType(handlers)
+                self._handlers[topic] = (*present, handler)
 
     def _drop_handlers(self, topics: Iterable[str]) -> None:
-        if self.handlers:
-            gone = set(topics)
-            kept = {topic: those for topic, those in self.handlers.items() if topic not in gone}
-            self.handlers = MappingProxyType(kept)
+        for topic in topics:
+            self._handlers.pop(topic, None)
 
-    def _changed(self) -> bool:
-        """Bring what readers look at up to date; the lock is held."""
-        wanted = self._registry.wanted_in_order
-        self.index = TopicIndex(wanted, self.venue.covers)
-        groups = (self.venue.group_of(topic) for topic in wanted)
-        group = next((one for one in groups if one is not None), self.group)
-        before, self.group = self.group, group
+    def _changed(self, *, added: Sequence[str] = (), removed: Sequence[str] = ()) -> bool:
+        """Bring what readers look at up to date; the lock is held.
+
+        :returns: whether the group has changed.
+        """
+        self.index.change(added=added, removed=removed)
+        for topic in removed:
+            self._grouped.pop(topic, None)
+        for topic in added:
+            group = self.venue.group_of(topic)
+            if group is not None:
+                self._grouped[topic] = group
+        self._drop_failed()
+        before, self.group = self.group, next(iter(self._grouped.values()), self.group)
         return self.leads_elsewhere(before)
+
+    def _drop_failed(self) -> None:
+        """Let go of topics that the registry has given up by itself; mostly there are none."""
+        if len(self.index) != self._registry.wanted_count:
+            wanted = self._registry.wanted
+            gone = [topic for topic in self.index if topic not in wanted]
+            self.index.change(removed=gone)
+            for topic in gone:
+                self._grouped.pop(topic, None)
 
     def leads_elsewhere(self, group: str | None) -> bool:
         """Tell whether the topics need other URLs than those of a group."""

@@ -70,7 +70,7 @@ def test_a_topic_that_was_never_sent_is_dropped_without_a_word() -> None:
 @pytest.mark.parametrize(
     ("limits", "fit"), [({"topics_per_connection": 3}, 1), ({"topics_size": 5}, 3)]
 )
-def test_more_topics_than_fit_change_nothing(limits: dict[str, int], fit: int) -> None:
+def test_more_topics_than_fit_change_nothing(limits: dict[str, Any], fit: int) -> None:
     made = opened("a", "b", rules=Rules(**limits))
 
     with pytest.raises(SubscriptionLimitError, match=f"4 more topics .* {fit} fit") as caught:
@@ -491,7 +491,9 @@ def test_data_confirms_where_acknowledgements_have_no_names() -> None:
 
 def test_an_unanswered_topic_is_asked_for_again_and_then_given_up() -> None:
     made = opened("a", ack_timeout=10.0, ack_retries=2)
+    errors = []
     for now in (0.0, 10.0, 20.0):
+        assert errors == []
         assert send(made, now).topics == ("a",)
         assert made.next_deadline() == now + 10.0
         assert made.expire(now + 9.9) == []

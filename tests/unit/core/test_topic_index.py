@@ -55,3 +55,27 @@ def test_a_long_topic_is_not_remembered() -> None:
 
     assert [index.resolve(data(topic)) for _ in range(2)] == ["orders"] * 2
     assert covers.asked == 2
+
+
+def test_a_change_is_seen_in_what_was_remembered() -> None:
+    index = TopicIndex(["fills"], Covering())
+    assert index.resolve(data("orders:A")) == "orders:A"
+    index.change(added=["orders"], removed=["fills", "never"])
+    assert index.resolve(data("orders:A")) == "orders"
+    assert list(index) == ["orders"]
+    index.change(removed=["orders"])
+
+    assert index.resolve(data("orders:A")) == "orders:A"
+    assert len(index) == 0
+
+
+def test_a_change_while_a_reader_is_at_work_disturbs_nobody() -> None:
+    def covers(subscribed: str, received: Data) -> bool:
+        if subscribed == "first":
+            index.change(added=["orders"], removed=["first"])
+        return subscribed == received.channel
+
+    index = TopicIndex(["first", "second"], covers)
+
+    assert index.resolve(data("orders:A")) == "orders:A"  # as it was when the reader began
+    assert index.resolve(data("orders:A")) == "orders"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from wsresilient import ConfigurationError, ConnectionConfig, SubscriptionLimitError
+from wsresilient.core.incoming import Refused
 from wsresilient.runtime.subscriber import Subscriber
 from wsresilient.venues import MEXC, OKX, Binance, Limits, Venue
 
@@ -119,3 +120,43 @@ def test_topics_whose_data_cannot_be_told_apart_change_nothing() -> None:
     assert made.wanted == {"deal:BTC_USDT"}
     made.replace(["deal:BTC_USDT?compress=false"])
     assert made.wanted == {"deal:BTC_USDT?compress=false"}
+
+
+def test_a_topic_that_failed_leaves_the_index_and_its_route() -> None:
+    made = subscriber(Binance("futures"))
+    made.subscribe(["btcusdt@aggTrade"])
+    with made.registry() as registry:
+        registry.opened()
+        request = registry.next_request(0.0)
+        assert request is not None
+        registry.refused(Refused(request.request_id, text="no"), 0.0)
+
+    assert made.subscribe(["btcusdt@depth"])  # on another route, which is free now
+    assert made.group == "public"
+    assert list(made.index) == ["btcusdt@depth"]
+
+
+def test_unsubscribing_what_failed_forgets_it() -> None:
+    made = subscriber()
+    made.subscribe(["btcusdt@trade", "ethusdt@trade"])
+    with made.registry() as registry:
+        registry.opened()
+        request = registry.next_request(0.0)
+        assert request is not None
+        registry.refused(Refused(request.request_id, ("btcusdt@trade",), text="no"), 0.0)
+    made.unsubscribe(["btcusdt@trade"])
+
+    assert made.failed == {}
+    assert list(made.index) == ["ethusdt@trade"]
+
+
+def test_readers_see_each_change_without_looking_again() -> None:
+    made = subscriber()
+    index, handlers = made.index, made.handlers
+    made.subscribe(["btcusdt@trade"], print)
+    assert "btcusdt@trade" in index
+    assert handlers["btcusdt@trade"] == (print,)
+    made.replace([])
+
+    assert "btcusdt@trade" not in index
+    assert handlers == {}
