@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from wsresilient.core.incoming import Acknowledged, Refused
 from wsresilient.core.topic_requests import write_request
-from wsresilient.errors import SubscriptionLimitError
+from wsresilient.errors import SubscriptionError, SubscriptionLimitError
 
 from .registry_tools import Rules, answer_all, opened, registry, send, send_all
 
@@ -491,7 +491,7 @@ def test_data_confirms_where_acknowledgements_have_no_names() -> None:
 
 def test_an_unanswered_topic_is_asked_for_again_and_then_given_up() -> None:
     made = opened("a", ack_timeout=10.0, ack_retries=2)
-    errors = []
+    errors: list[SubscriptionError] = []
     for now in (0.0, 10.0, 20.0):
         assert errors == []
         assert send(made, now).topics == ("a",)
