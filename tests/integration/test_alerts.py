@@ -297,6 +297,25 @@ def test_an_endless_answer_is_not_read_to_its_end() -> None:
     assert len(receipt.text) < 300
 
 
+@pytest.mark.parametrize("drips_head", [True, False])
+def test_a_receiver_that_drips_is_given_up_in_time(drips_head: bool) -> None:
+    gate = threading.Event()
+
+    def drip(request: Any) -> None:
+        request.wfile.write(b"HTTP/1.1 500 No\r\n" + (b"" if drips_head else b"\r\n"))
+        with contextlib.suppress(OSError):
+            while not gate.wait(0.02):
+                request.wfile.write(b"x")
+
+    with receiving() as receiver:
+        receiver.answer = drip
+        receipt = WebhookNotifier(receiver.url, timeout=0.2).send(ALERT)
+        gate.set()
+
+    assert (receipt.delivered, receipt.may_retry) == (False, True)
+    assert receipt.text.startswith("it took too long" if drips_head else "HTTP 500")
+
+
 @pytest.mark.parametrize("answer", [ok, status(404, f"no such path: {TOKEN}".encode())])
 def test_the_token_is_in_no_log(
     answer: Callable[[Any], object], caplog: pytest.LogCaptureFixture, lost: LostOnly
@@ -306,7 +325,7 @@ def test_the_token_is_in_no_log(
     with receiving() as receiver, alerting(lost, receiver.url), alerting(lost, dead):
         receiver.answer = answer
         lost.lose("feed")
-        wait_until(lambda: receiver.tries == 1 and "refused); again" in caplog.text)
+        wait_until(lambda: receiver.tries == 1 and "refused; again" in caplog.text)
 
     assert all(TOKEN in path for path in receiver.paths)
     assert TOKEN not in caplog.text

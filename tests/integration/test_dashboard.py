@@ -167,7 +167,7 @@ def test_a_browser_gets_a_cookie_for_the_token(monitor: Monitor) -> None:
 
 
 def test_a_name_of_a_reverse_proxy_can_be_allowed(monitor: Monitor) -> None:
-    with start_dashboard(port=0, monitor=monitor, allowed_hosts=["Dash.example"]) as dashboard:
+    with start_dashboard(port=0, monitor=monitor, allowed_hosts=["Dash.example."]) as dashboard:
         assert get(dashboard, "/", host="dash.example")[0] == 200
         assert get(dashboard, "/", host="other.example")[0] == 403
 
@@ -187,6 +187,9 @@ def test_a_name_of_a_reverse_proxy_can_be_allowed(monitor: Monitor) -> None:
         ({"token": 5}, "token is not usable"),
         ({"monitor": object()}, "monitor is <object"),
         ({"allowed_hosts": [""]}, "allowed_hosts is"),
+        ({"allowed_hosts": 5}, "allowed_hosts is [5]"),
+        ({"allowed_hosts": "dash.example.com:443"}, "without scheme, port and path"),
+        ({"allowed_hosts": ["https://x/"]}, "without scheme, port and path"),
     ],
 )
 def test_wrong_arguments_are_told(arguments: dict[str, object], said: str) -> None:

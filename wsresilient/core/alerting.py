@@ -13,6 +13,7 @@ from typing import Any
 
 from ..config import check_seconds, unknown_name
 from ..errors import ConfigurationError
+from .redact import shorten
 
 __all__ = ["FIRING", "ISSUES", "RESOLVED", "Alert", "AlertRule", "AlertTracker", "default_rules"]
 
@@ -73,7 +74,7 @@ class Alert:
     def title(self) -> str:
         """Say in a few words what is told: "FIRING lost connections: feed"."""
         word = "STILL FIRING" if self.is_firing and self.reminder else self.state.upper()
-        return f"{word} {self.issue.replace('_', ' ')}: {self.connection}"
+        return f"{word} {self.issue.replace('_', ' ')}: {shorten(self.connection)}"
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,18 @@ class AlertRule:
         return issue == self.issue and fnmatchcase(connection, self.connections)
 
 
+#: A gap is found for the window of the thresholds (300 s, and some for how coarse the samples are):
+#: only what is found for longer is more than one gap.
+_GAPS_FOR = 330.0
+
+
 def default_rules() -> tuple[AlertRule, ...]:
-    """Return one rule for each issue. The diagnosis has waited already before it finds one."""
-    return tuple(AlertRule(issue) for issue in ISSUES)
+    """Return one rule for each issue. The diagnosis has waited already before it finds one.
+
+    But for data_gaps: a single reconnect leaves a gap, which on_gap tells those who can fill it.
+    A notice is worth only a stream that has gap after gap, for more than five minutes.
+    """
+    return tuple(AlertRule(issue, _GAPS_FOR if issue == "data_gaps" else 0.0) for issue in ISSUES)
 
 
 @dataclass

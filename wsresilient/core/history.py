@@ -106,6 +106,7 @@ class ConnectionHistory:
         self.hour_ago = Totals(0.0)
         self.gap_count = 0
         self.holes = 0  # of them those that were neither planned nor filled
+        self.link_errors = 0  # lost connections and failed attempts, as far as they are errors
         self._is_out = False
         self._outages: deque[Outage] = deque(maxlen=MOST_OUTAGES)
         self._reconnects: deque[float] = deque(maxlen=MOST_RECONNECTS)
@@ -136,11 +137,16 @@ class ConnectionHistory:
         close_code: int | None = None,
         planned: bool = False,
         was_open: bool = True,
+        is_error: bool = True,
     ) -> None:
         """Note the end of a connection, or of an attempt that did not become one.
 
         :param was_open: False for such an attempt.
+        :param is_error: False for an end that is neither planned nor an error, such as that by
+            a server in good order.
         """
+        if is_error and not planned:
+            self.link_errors += 1
         if not planned:
             self.last_failure_kind = kind
         if was_open:
@@ -242,6 +248,12 @@ class ConnectionHistory:
         What has been counted since is that minus this.
         """
         return self._samples.before(at)
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts have failed since there was a connection; 0 while there is one."""
+        outages = tuple(self._outages)
+        return outages[-1].attempts if self._is_out and outages else 0
 
     def latest_handler_error(self) -> str:
         """The text of what a handler raised latest, or ""."""

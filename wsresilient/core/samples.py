@@ -23,6 +23,9 @@ MOST_POINTS = 1440  # minutes: a day
 _SPACINGS = (0.05, 0.25, 1.0, 4.0, 16.0, 64.0, 240.0)
 _SAMPLES_EACH = 24
 
+#: Seconds by which a wall clock that is set back differs from one that is only adjusted.
+_CLOCK_STEP = 1.0
+
 
 class Totals(NamedTuple):
     """Counters that only grow, at one moment.
@@ -33,6 +36,7 @@ class Totals(NamedTuple):
     :ivar callback_errors: handler calls that raised.
     :ivar dropped: messages dropped by the overflow policy.
     :ivar holes: gaps that were neither planned nor filled.
+    :ivar link_errors: of the errors those that were a lost connection or an attempt that failed.
     """
 
     at: float
@@ -41,6 +45,7 @@ class Totals(NamedTuple):
     callback_errors: int = 0
     dropped: int = 0
     holes: int = 0
+    link_errors: int = 0
 
 
 class ThinningSamples:
@@ -95,10 +100,11 @@ class MinuteSeries:
     one operation, so that readers never see half of one.
     """
 
-    __slots__ = ("_begun", "_latest", "_points", "_worst_rtt")
+    __slots__ = ("_begun", "_clock", "_latest", "_points", "_worst_rtt")
 
     def __init__(self) -> None:
         self._points = array("d")  # wall clock, messages a minute, seconds; and again
+        self._clock: tuple[float, float] | None = None  # now and wall of the latest look
         self._begun: tuple[float, int] | None = None  # of the running minute: time, messages
         self._latest: tuple[float, float, float] | None = None  # the point so far
         self._worst_rtt = math.nan
@@ -114,6 +120,11 @@ class MinuteSeries:
         :param messages: all up to now.
         :param ping_rtt: seconds that the latest ping took, or None.
         """
+        if self._clock is not None:
+            set_back = self._clock[1] + (now - self._clock[0]) - wall
+            if set_back > _CLOCK_STEP:
+                self._move_back(set_back)
+        self._clock = (now, wall)
         if self._begun is None:
             self._begun = (now, messages)
             return
@@ -131,6 +142,16 @@ class MinuteSeries:
             del self._points[:3]
         self._points.extend(array("d", point))
         self._begun, self._latest, self._worst_rtt = (now, messages), None, math.nan
+
+    def _move_back(self, seconds: float) -> None:
+        """Move all points, since the wall clock was set back: no point is later than now."""
+        moved = self._points[:]
+        for number in range(0, len(moved), 3):
+            moved[number] -= seconds
+        self._points = moved  # at once: others may read
+        if self._latest is not None:
+            wall, rate, rtt = self._latest
+            self._latest = (wall - seconds, rate, rtt)
 
     def series(self, since: float) -> tuple[list[list[float]], list[list[float]]]:
         """Give [wall, messages a minute] and [wall, seconds]; the running minute comes last.

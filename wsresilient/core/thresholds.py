@@ -14,6 +14,8 @@ __all__ = ["LONGEST_WINDOW", "Thresholds", "checked_thresholds"]
 
 #: Seconds; what is older the history cannot tell.
 LONGEST_WINDOW = 3600.0
+#: The default of ``stale_after``.
+STALE_AFTER = 60.0
 
 
 def _number(default: float, *, exclusive: bool = False, optional: bool = True) -> Any:
@@ -23,9 +25,9 @@ def _number(default: float, *, exclusive: bool = False, optional: bool = True) -
     return field(default=default, metadata={"check": check})
 
 
-def _count(default: int) -> Any:
+def _count(default: int, *, optional: bool = True) -> Any:
     def check(name: str, value: object) -> None:
-        check_integer(name, value, minimum=0, optional=True)
+        check_integer(name, value, minimum=0, optional=optional)
 
     return field(default=default, metadata={"check": check})
 
@@ -39,8 +41,13 @@ class Thresholds:
 
     :param window: seconds; at most an hour.
     :param error_rate: errors (failures of the connection, and of handlers) for each message.
+    :param min_errors: fewer errors are never an issue, however few the messages are. Lost
+        connections and attempts that failed are not counted here: they are lost_connections
+        and frequent_reconnects.
     :param reconnects_per_hour: unplanned ones.
-    :param stale_after: seconds without a message while connected.
+    :param stale_after: seconds without a message while connected. While it is the default, a
+        longer ``stale_after`` of the connection itself counts, which its venue or its user
+        chose; a connection that has None is never stale.
     :param lost_after: seconds without a connection. One that was given up is an issue at once.
     :param ping_rtt: seconds that the latest ping took.
     :param slow_handler_after: seconds of one handler call. What the connection's own
@@ -55,8 +62,9 @@ class Thresholds:
 
     window: float = _number(300.0, exclusive=True, optional=False)
     error_rate: float | None = _number(0.05)
+    min_errors: int = _count(3, optional=False)
     reconnects_per_hour: int | None = _count(10)
-    stale_after: float | None = _number(60.0)
+    stale_after: float | None = _number(STALE_AFTER)
     lost_after: float | None = _number(30.0)
     ping_rtt: float | None = _number(1.0)
     slow_handler_after: float | None = _number(1.0)
@@ -79,6 +87,16 @@ class Thresholds:
                 f"subscription_share is {self.subscription_share:g}; "
                 "allowed: a number > 0 and <= 1, or None"
             )
+
+    def silence_allowed(self, own: float | None) -> float | None:
+        """Seconds for which a connection may bring nothing; None: for ever.
+
+        :param own: the ``stale_after`` that was chosen for it: who did knows how quiet the
+            stream is. 0: nobody chose one.
+        """
+        if self.stale_after is None or own is None:
+            return None
+        return max(self.stale_after, own) if self.stale_after == STALE_AFTER else self.stale_after
 
 
 def checked_thresholds(value: object, default: Thresholds) -> Thresholds:

@@ -83,7 +83,8 @@ def advise_cause(
 ) -> str:
     """Say what helps against one cause.
 
-    :param kind: the value of a :class:`~wsresilient.core.failure.FailureKind`.
+    :param kind: the value of a :class:`~wsresilient.core.failure.FailureKind`, "reported", or
+        None: it is not known.
     :param text: what the server or the system said.
     :param is_handler_slow: whether a handler takes too long at the same time.
     """
@@ -93,7 +94,7 @@ def advise_cause(
         return (
             "The server finds the request too old or too new: set the clock of this machine (NTP)."
         )
-    if kind in ("closed", "handshake") and _LIMIT_TEXT.search(text):
+    if kind in ("closed", "handshake", "reported", None) and _LIMIT_TEXT.search(text):
         return LIMITS
     if kind == "closed" and close_code in _BY_CODE:
         return _BY_CODE[close_code]

@@ -58,7 +58,7 @@ class AlertManager:
     when too much waits). A process that ends tells what is due first, within three seconds.
 
     :param rules: :class:`AlertRule`, the first that fits counts; None: one for each of the nine
-        issues.
+        issues (:func:`~wsresilient.core.alerting.default_rules`).
     :param notifiers: functions that take an :class:`Alert`, and :class:`WebhookNotifier`; each is
         called on a thread of its own. None or empty: :func:`log_alert`.
     :param monitor: whose connections; None: ``get_monitor()``.
@@ -194,7 +194,9 @@ class AlertManager:
             log.exception("the diagnosis failed; no alerts until it works again")
 
 
-def _checked_rules(rules: Iterable[Any]) -> tuple[AlertRule, ...]:
+def _checked_rules(rules: Any) -> tuple[AlertRule, ...]:
+    if isinstance(rules, (AlertRule, str)) or not isinstance(rules, Iterable):
+        raise ConfigurationError(f"rules is {rules!r:.60}; allowed: a list of AlertRule, or None")
     checked = tuple(rules)
     for rule in checked:
         if not isinstance(rule, AlertRule):
@@ -207,6 +209,11 @@ def _checked_notifiers(notifiers: Any) -> tuple[Notifier, ...]:
         return ()
     if callable(notifiers) or isinstance(notifiers, WebhookNotifier):
         raise ConfigurationError("notifiers is a single notifier; allowed: a list of them")
+    if isinstance(notifiers, (str, bytes)) or not isinstance(notifiers, Iterable):
+        raise ConfigurationError(  # not shown: it may be the URL of a webhook
+            f"notifiers is of type {type(notifiers).__name__}; allowed: a list of functions and "
+            "WebhookNotifier(url)"
+        )
     checked = tuple(notifiers)
     for notifier in checked:
         if not callable(notifier) and not isinstance(notifier, WebhookNotifier):

@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..config import ConnectionConfig
 from ..core.health import silence
 from ..core.history import ConnectionHistory, Outage
 from ..core.samples import HOUR, Totals
 from ..core.state import ConnectionState
 from ..core.thresholds import Thresholds
 from .advice import MOVE_WORK, advise_cause, advise_outages, describe_causes
+from .foreign import REPORTED
 from .report import format_duration, format_number
 from .summary import is_active
 
@@ -105,7 +107,7 @@ Judge = Callable[[Case], Finding | None]
 
 
 def _seconds(value: float) -> str:
-    return f"{value:.3g} s" if value < 60.0 else format_duration(value)
+    return f"{round(value, 3):.3g} s" if value < 60.0 else format_duration(value)
 
 
 def _high_error_rate(case: Case) -> Finding | None:
@@ -114,7 +116,9 @@ def _high_error_rate(case: Case) -> Finding | None:
     raised = stats["callback_errors"] - before.callback_errors
     messages = stats["message_count"] - before.messages
     rate = (failures + raised) / max(1, messages)
-    if allowed is None or rate <= allowed:
+    # A stream that is down, or was, is not told twice: others judge its outages.
+    besides = failures + raised - (case.history.link_errors - before.link_errors)
+    if allowed is None or rate <= allowed or besides < max(1, case.limits.min_errors):
         return None
     parts = ((failures, "of the connection"), (raised, "of handlers"))
     shares = ", ".join(f"{count:,} {whose}" for count, whose in parts if count)
@@ -139,12 +143,10 @@ _HANDLERS_RAISE = (
 
 
 def _advise_on_errors(case: Case) -> str:
-    troubles = case.troubles(case.since)
-    if troubles:
-        return advise_outages(troubles, is_handler_slow=case.is_handler_slow)
     if case.stats["failed_subscriptions"]:
         return _REFUSED
-    return advise_cause(case.stats["last_failure_kind"], case.stats["last_error"])
+    # They are none of its lost connections, so those have nothing to say here.
+    return advise_cause(None, case.stats["last_error"])
 
 
 def _frequent_reconnects(case: Case) -> Finding | None:
@@ -161,7 +163,8 @@ def _frequent_reconnects(case: Case) -> Finding | None:
 
 
 def _stale_connections(case: Case) -> Finding | None:
-    allowed, stats = case.limits.stale_after, case.stats
+    stats = case.stats
+    allowed = case.limits.silence_allowed(_chosen_stale_after(stats))
     if allowed is None or not case.is_connected or not stats["expects_data"]:
         return None
     if stats["slow_handler"] is not None and stats["queue_depth"]:
@@ -176,9 +179,31 @@ def _stale_connections(case: Case) -> Finding | None:
     return Finding(age, allowed, detail, _advise_on_silence(stats))
 
 
+#: Seconds after which a connection reconnects of which nobody said how quiet it is.
+_UNCHOSEN = ConnectionConfig().stale_after
+
+
+def _chosen_stale_after(stats: Mapping[str, Any]) -> float | None:
+    """What was chosen for this stream, by its venue or its user; 0: nothing."""
+    own: float | None = stats["stale_after"]
+    has_venue = stats["subscribed_pairs"] > 0
+    return 0.0 if own == _UNCHOSEN and not has_venue else own
+
+
 def _advise_on_silence(stats: Mapping[str, Any]) -> str:
     if stats["failed_subscriptions"]:
         return _REFUSED
+    if stats["subscribed_pairs"] > stats["confirmed_subscriptions"]:
+        return (
+            "The server has not confirmed all topics yet: they are asked for again by themselves, "
+            "and stand in ws.failed_subscriptions when that does not help."
+        )
+    if stats["subscribed_pairs"]:
+        return (
+            "The server has lost the subscription, or the topics are quiet: ws.reconnect() "
+            "subscribes anew, and a stale_after of the connection does so by itself; raise "
+            "Thresholds.stale_after if such silence is normal."
+        )
     if stats["ping_rtt"] is not None:
         return (
             "The server has lost the subscription, or the topic is quiet: subscribe again after "
@@ -205,7 +230,7 @@ def _lost_connections(case: Case) -> Finding | None:
         detail = f"Given up; no connection for {_seconds(down)}"
     else:
         detail = f"No connection for {_seconds(down)}, allowed are {_seconds(allowed)}"
-    tries = stats["retry_count"]
+    tries = case.history.attempts
     detail += f", {format_number(tries, 'failed attempt')}." if tries else "."
     if stats["last_error"]:
         detail += f" Latest: {stats['last_error']}"
@@ -213,7 +238,8 @@ def _lost_connections(case: Case) -> Finding | None:
     kind = stats["last_failure_kind"] or "timeout"
     advice = advise_cause(kind, stats["last_error"], stats["last_close_code"])
     if has_failed:
-        advice += " Then call start() again."
+        is_ours = kind != REPORTED
+        advice += " Then call start() again." if is_ours else " Then start it again there."
     return Finding(down, allowed, detail, advice)
 
 

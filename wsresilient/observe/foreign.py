@@ -24,7 +24,9 @@ _CONNECTED, _DISCONNECTED = ConnectionState.CONNECTED, ConnectionState.DISCONNEC
 #: Seconds without a message after which such a connection is not healthy: the default of ours.
 STALE_AFTER = ConnectionConfig().stale_after
 
-_SAMPLE_EVERY = 1.0
+#: Seconds behind a sample at which the counters are sampled when nothing came for so long: as far
+#: apart as the history keeps them.
+_PAUSES = (1.0, 4.0, 16.0, 64.0, 240.0)
 #: The kind of outages of which only the owner knows the cause.
 REPORTED = "reported"
 
@@ -52,7 +54,8 @@ class ForeignConnection:
         self.history = ConnectionHistory()
         #: When its owner told that it was stopped, or None.
         self.stopped_at: float | None = None
-        self._wall_ahead = wall - now
+        #: The wall clock minus the monotonic one; its owner keeps it up to date, as it may be set.
+        self.wall_ahead = wall - now
         self._is_state_told = False
         self._connected_at: float | None = None
         self._last_message_at: float | None = None
@@ -63,6 +66,7 @@ class ForeignConnection:
         self._bytes = 0
         self._errors = 0
         self._last_error = ""
+        self._cause = ""  # the latest error since it was connected
         self._rate = RateWindow()
         self._sample(now)
 
@@ -71,19 +75,19 @@ class ForeignConnection:
 
         :param size: bytes of all of them.
         """
+        self._sample_what_was(now)
         self._infer_connected(now)
         self._messages += count
         self._bytes += size
         if count:
             self._last_message_at = now
-        if now - self._sampled_at >= _SAMPLE_EVERY:
-            self._sample(now)
 
     def add_error(self, text: str, now: float) -> None:
         """Count an error and keep its text."""
+        self._sample_what_was(now)
         self._errors += 1
-        self._last_error = text
-        self.history.add_error(now + self._wall_ahead, text)
+        self._last_error = self._cause = text
+        self.history.add_error(now + self.wall_ahead, text)
 
     def add_reconnect(self, now: float) -> None:
         """Count a connection that came back."""
@@ -111,6 +115,7 @@ class ForeignConnection:
         if state is _CONNECTED:
             self._connected_at = now
             self._connects += 1
+            self._cause = ""
             self.history.opened(now, counts=False)
             return
         self._connected_at = None
@@ -121,27 +126,40 @@ class ForeignConnection:
             is_stopped = state is _DISCONNECTED
             self.history.ended(
                 now,
-                now + self._wall_ahead,
+                now + self.wall_ahead,
                 kind="stopped" if is_stopped else REPORTED,
-                text=self._last_error or f"its owner said {state}",
+                text=("" if is_stopped else self._cause) or f"its owner said {state}",
                 planned=is_stopped,
                 was_open=previous is _CONNECTED,
+                is_error=False,  # its errors are told one by one
             )
+
+    def _sample_what_was(self, now: float) -> None:
+        """Sample the counters as they have been until now, before they change.
+
+        Nobody looks at them every second: an old error must not seem to come with a new message.
+        """
+        before = self._sampled_at
+        if now - before < _PAUSES[0]:
+            return
+        for pause in _PAUSES:
+            if before + pause < now:
+                self._sample(before + pause)
+        self._sample(now)
 
     def _sample(self, now: float) -> None:
         self._sampled_at = now
         self._rate.sample(now, self._messages)
         totals = Totals(now, self._messages, self._errors)
-        self.history.sample(totals, now + self._wall_ahead, None)
+        self.history.sample(totals, now + self.wall_ahead, None)
 
     def stats(self, now: float, wall: float) -> dict[str, Any]:
         """Everything in one dict, with the keys that connections of the library have.
 
         :param wall: the wall clock at the same moment.
         """
-        self._wall_ahead = wall - now  # a clock may have been set
-        if now - self._sampled_at >= _SAMPLE_EVERY:
-            self._sample(now)
+        self.wall_ahead = wall - now  # a clock may have been set
+        self._sample_what_was(now)
         duration = 0.0 if self._connected_at is None else now - self._connected_at
         age = None if self._last_message_at is None else max(0.0, now - self._last_message_at)
         healthy = is_healthy(
@@ -181,6 +199,7 @@ class ForeignConnection:
             "failed_subscriptions": 0,
             "subscription_limit": None,
             "expects_data": True,
+            "stale_after": STALE_AFTER,
             "slow_handler": None,
             **self.history.stats(now),
         }

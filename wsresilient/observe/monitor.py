@@ -33,6 +33,9 @@ __all__ = [
     "print_connection_report",
 ]
 
+#: Messages or bytes that one call may add.
+MOST_COUNTED = 2**63 - 1
+
 _STATES = tuple(state.value for state in ConnectionState)
 
 
@@ -193,12 +196,12 @@ class Monitor:
         """Count messages that a connection of another library has received.
 
         :param name: any; the first use makes the connection known.
-        :param count: how many messages.
-        :param size: bytes of all of them.
+        :param count: how many messages, at most 2**63 - 1.
+        :param size: bytes of all of them, likewise.
         :raises ConfigurationError: an argument is wrong.
         """
-        check_integer("count", count, minimum=0)
-        check_integer("size", size, minimum=0)
+        _check_count("count", count)
+        _check_count("size", size)
         with self._lock:
             now = monotonic()
             self._recorded(name, now).add_messages(count, size, now)
@@ -238,16 +241,26 @@ class Monitor:
 
     def _recorded(self, name: str, now: float) -> ForeignConnection:
         """Find a connection, or begin one; the lock is held."""
-        name = _checked_name(name)
+        name, wall = _checked_name(name), wall_clock()
         known = self._foreign.get(name)
         if known is None:
-            known = self._foreign[name] = ForeignConnection(name, now, wall_clock())
+            known = self._foreign[name] = ForeignConnection(name, now, wall)
+        known.wall_ahead = wall - now
         return known
 
     def _forget_threads(self) -> None:
         """In a child after a fork: a lock may have been held by a thread that is no more."""
         self._lock = threading.Lock()
         self._roster.forget_threads()
+
+
+def _check_count(name: str, value: object) -> None:
+    """Check what is added up: more than 64 bits neither JSON nor a metric could hold."""
+    check_integer(name, value, minimum=0)
+    if isinstance(value, int) and value > MOST_COUNTED:
+        raise ConfigurationError(
+            f"{name} has {value.bit_length()} bits; allowed: at most 2**63 - 1, {MOST_COUNTED:,}"
+        )
 
 
 def _checked_name(name: object) -> str:

@@ -141,7 +141,7 @@ class MonitorCollector(Collector):
             for name, stats in labelled:
                 value = measure.read(stats)
                 if value is not None:
-                    family.add_metric([name], value)
+                    family.add_metric([_label(name)], value)
             rest = [value for stats in others if (value := measure.read(stats)) is not None]
             if rest:
                 family.add_metric([OTHERS], measure.join(rest))
@@ -154,6 +154,11 @@ class MonitorCollector(Collector):
         for issue, found in self._monitor.diagnose_connection_issues().items():
             family.add_metric([issue], len(found))
         return family
+
+
+def _label(name: str) -> str:
+    """Write a name as UTF-8 can; half of a surrogate pair has no form in it."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _totals(summary: Mapping[str, Any]) -> Iterator[Metric]:
@@ -187,5 +192,8 @@ def expose(monitor: Monitor, accept: str) -> tuple[bytes, str]:
     """
     registry = CollectorRegistry()
     registry.register(MonitorCollector(monitor))
-    encode, content_type = choose_encoder(accept)
+    try:
+        encode, content_type = choose_encoder(accept)
+    except (ValueError, TypeError):  # prometheus-client does not check that a version is one
+        encode, content_type = choose_encoder("")
     return encode(registry), content_type

@@ -7,7 +7,9 @@ repr, nor in an error, nor in the log of the HTTP library.
 
 from __future__ import annotations
 
+import base64
 import datetime
+import json
 import logging
 import threading
 from collections.abc import Mapping
@@ -21,10 +23,10 @@ from ..core.backoff import ReconnectPolicy
 from ..core.handshake import check_headers, parse_retry_after
 from ..core.redact import Redactor, shorten
 from ..errors import ConfigurationError, describe
-from ..runtime.clock import wall_clock
+from ..runtime.clock import monotonic, wall_clock
 
 if TYPE_CHECKING:
-    import requests
+    from ..runtime.http_client import HttpAnswer
 
 __all__ = ["Receipt", "WebhookNotifier"]
 
@@ -32,8 +34,15 @@ FORMATS = ("json", "slack", "telegram")
 
 #: Telegram takes 4096 characters; nobody reads more in a message.
 LONGEST_TEXT = 4000
+#: Characters of the detail and of the suggestion in such a text.
+LONGEST_SENTENCE = 1500
 #: Bytes of an error's answer that are looked at.
 MOST_READ = 2000
+
+_HEADERS: dict[str, str | None] = {
+    "Content-Type": "application/json",
+    "Accept-Encoding": "identity",
+}
 
 #: Answers after which another try may help; the rest says that the request itself is wrong.
 RETRY_STATUS = frozenset({408, 421, 425, 429})
@@ -80,8 +89,8 @@ class WebhookNotifier:
     :param format: "json", "slack" or "telegram".
     :param chat_id: for Telegram: a number, or "@channel".
     :param headers: additional ones, such as Authorization.
-    :param timeout: seconds to connect, and seconds without a byte of the answer. A receiver that
-        takes longer is asked again, and may have got the notice twice.
+    :param timeout: seconds for all of it, from connecting to the end of the answer. A receiver
+        that takes longer is asked again, and may have got the notice twice.
     :param retry: when to try again; None: after 1, 2, 4 and up to 60 s, for ever.
     :raises ConfigurationError: an argument is wrong.
     """
@@ -109,7 +118,7 @@ class WebhookNotifier:
         self._url = url
         self._format = format
         self._chat_id = chat_id
-        self._headers = check_headers(headers)
+        self._headers = _HEADERS | _basic(parts) | check_headers(headers)
         self._timeout = float(timeout)
         self._shown = f"{parts.scheme}://{parts.hostname}/***"
         self._redact = Redactor(_secrets(url, parts)).with_headers(self._headers)
@@ -132,49 +141,49 @@ class WebhookNotifier:
 
         :returns: whether it was taken. Nothing is raised for a receiver that fails.
         """
-        import requests  # takes a tenth of a second, which only those who use it should pay
+        # Takes a tenth of a second, which only those who use it should pay.
+        from ..runtime.http_client import HttpClient, NoAnswerError
 
+        try:
+            body = json.dumps(self.payload(alert), allow_nan=False).encode()
+        except (TypeError, ValueError) as error:
+            return Receipt(False, text=f"it cannot be written as JSON: {describe(error)}")
+        client = HttpClient(redact=self._redact)
+        deadline = monotonic() + self._timeout
         _sending.now = True
         try:
-            with requests.post(
+            answer = client.request(
+                "POST",
                 self._url,
-                json=self.payload(alert),
                 headers=self._headers,
-                timeout=self._timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                return self._judge(response)
-        except (requests.RequestException, OSError) as error:
-            wrong = isinstance(error, (ValueError, requests.exceptions.InvalidJSONError))
-            return Receipt(False, may_retry=not wrong, text=self._why(error))
+                body=body,
+                deadline=deadline,
+                silence=self._timeout,
+                excerpt=MOST_READ,
+            )
+        except NoAnswerError as error:
+            return Receipt(
+                False, may_retry=error.temporary or monotonic() >= deadline, text=str(error)
+            )
         finally:
             _sending.now = False
+            client.close()
+        return self._judge(answer)
 
-    def _judge(self, response: requests.Response) -> Receipt:
-        status = response.status_code
+    def _judge(self, answer: HttpAnswer) -> Receipt:
+        status = answer.status
         if 200 <= status < 300:
             return Receipt(True)
         text = f"HTTP {status}"
         if 300 <= status < 400:
             return Receipt(False, text=f"{text}: redirects are not followed; give the new URL")
-        excerpt = next(response.iter_content(MOST_READ), b"").decode("utf-8", "replace")
+        is_packed = answer.headers.get("content-encoding", "identity") != "identity"
+        excerpt = "" if is_packed else answer.body.decode("utf-8", "replace")
         if excerpt.strip():
             text += f": {shorten(self._redact(excerpt))}"
-        retry_after = parse_retry_after(response.headers.get("Retry-After"), now=wall_clock())
+        retry_after = parse_retry_after(answer.headers.get("retry-after"), now=wall_clock())
         may_retry = status in RETRY_STATUS or status >= 500
         return Receipt(False, may_retry=may_retry, retry_after=retry_after, text=text)
-
-    def _why(self, error: BaseException) -> str:
-        """Say the cause beneath what the HTTP library wraps around it, which repeats the URL."""
-        name, cause = type(error).__name__, error
-        while type(cause).__module__.partition(".")[0] in ("requests", "urllib3"):
-            beneath = cause.__cause__ or cause.__context__
-            if beneath is None:
-                break
-            cause = beneath
-        text = describe(cause)
-        return shorten(self._redact(text if text.startswith(name) else f"{name} ({text})"))
 
 
 def _checked_url(url: object) -> SplitResult:
@@ -193,6 +202,14 @@ def _checked_url(url: object) -> SplitResult:
     if any(ord(char) <= 32 or ord(char) == 127 for char in url):
         raise refused
     return parts
+
+
+def _basic(parts: SplitResult) -> dict[str, str | None]:
+    """Make the header that the user info of a URL stands for, which HttpClient does not."""
+    if parts.username is None and parts.password is None:
+        return {}
+    pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode("ascii")}
 
 
 def _secrets(url: str, parts: SplitResult) -> list[str]:
@@ -224,9 +241,9 @@ def _as_json(alert: Alert) -> dict[str, Any]:
 
 def _as_text(alert: Alert) -> str:
     """Write an alert for people: title, detail, what to do, and when it was."""
-    lines = [alert.title, alert.detail]
+    lines = [alert.title, shorten(alert.detail, LONGEST_SENTENCE)]
     if alert.is_firing and alert.suggestion:
-        lines.append(f"To do: {alert.suggestion}")
+        lines.append(f"To do: {shorten(alert.suggestion, LONGEST_SENTENCE)}")
     moment = datetime.datetime.fromtimestamp(alert.at, tz=datetime.timezone.utc)
     lines.append(f"{moment:%Y-%m-%d %H:%M:%S} UTC")
     return "\n".join(line for line in lines if line)[:LONGEST_TEXT]

@@ -151,13 +151,18 @@ class HttpClient:
         url: str,
         *,
         parameters: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | None] | None = None,
         deadline: float,
         silence: float,
         redact: Callable[[str], str] | None = None,
+        body: bytes | None = None,
+        excerpt: int | None = None,
     ) -> HttpAnswer:
         """Send a request and read its whole answer.
 
+        :param body: to send, or None.
+        :param excerpt: how many bytes of the answer's body are worth reading, not unpacked; a body
+            that is longer, or does not come, is no failure. None: all of it.
         :param deadline: monotonic time at which all of it has to be over.
         :param silence: seconds for which the server may say nothing.
         :param redact: in place of the client's own, for the secrets of this request.
@@ -167,7 +172,7 @@ class HttpClient:
         call = self._begin_call(deadline=deadline, silence=silence)
         try:
             with call.current():
-                return self._perform(call, method, url, parameters, headers)
+                return self._perform(call, method, url, parameters, headers, body, excerpt)
         except (*_FOREIGN, _BodyTooBigError) as error:
             failure = _no_answer(error, call, redact or self._redact)
         finally:
@@ -193,27 +198,34 @@ class HttpClient:
         method: str,
         url: str,
         parameters: Mapping[str, str] | None,
-        headers: Mapping[str, str] | None,
+        headers: Mapping[str, str | None] | None,
+        body: bytes | None,
+        excerpt: int | None,
     ) -> HttpAnswer:
         response = self._session.request(
             method,
             url,
             params=parameters,
             headers=headers,
+            data=body,
             timeout=call.patience(),
             allow_redirects=False,
             stream=True,
         )
         with response:
-            response.raw.enforce_content_length = True  # urllib3 1.26 takes half for the whole
-            size, chunks = 0, []
-            for chunk in response.iter_content(CHUNK):
-                size += len(chunk)
-                if size > self._max_body:
-                    raise _BodyTooBigError(f"the answer is larger than {self._max_body:,} bytes")
-                chunks.append(chunk)
+            content = self._read(response) if excerpt is None else _read_excerpt(response, excerpt)
         names = {name.lower(): value for name, value in response.headers.items()}
-        return HttpAnswer(response.status_code, names, b"".join(chunks))
+        return HttpAnswer(response.status_code, names, content)
+
+    def _read(self, response: requests.Response) -> bytes:
+        response.raw.enforce_content_length = True  # urllib3 1.26 takes half for the whole
+        size, chunks = 0, []
+        for chunk in response.iter_content(CHUNK):
+            size += len(chunk)
+            if size > self._max_body:
+                raise _BodyTooBigError(f"the answer is larger than {self._max_body:,} bytes")
+            chunks.append(chunk)
+        return b"".join(chunks)
 
     def close(self) -> None:
         """Give up what is under way and close all connections; any number of times."""
@@ -228,6 +240,15 @@ class HttpClient:
             calls = list(self._calls)
         for call in calls:
             call.abort()
+
+
+def _read_excerpt(response: requests.Response, size: int) -> bytes:
+    """Read the beginning of a body; what does not come is not missed."""
+    try:
+        content: bytes = response.raw.read(size, decode_content=False)
+    except _FOREIGN:
+        return b""
+    return content
 
 
 def _no_answer(error: BaseException, call: Call, redact: Callable[[str], str]) -> NoAnswerError:

@@ -102,6 +102,7 @@ class Status:
             close_code=failure.close_code if close_code is None else close_code,
             planned=failure.planned,
             was_open=was_open,
+            is_error=failure.is_error,
         )
 
     def note_error(self, text: str) -> None:
@@ -137,6 +138,7 @@ class Status:
             handlers.counters.callback_errors,
             self.dropped_before + delivery.dropped,
             self.history.holes,
+            self.history.link_errors,
         )
         self.history.sample(totals, wall_clock(), attempt.ping_rtt if attempt else None)
 
@@ -150,6 +152,7 @@ class Status:
         stats, ended_at = dict(self._last_stats), self.ended_at
         if stats and ended_at is not None:
             stats["state"] = self.state.value
+            stats["messages_per_minute"], stats["queue_depth"] = 0.0, 0
             if stats["last_message_age"] is not None:
                 stats["last_message_age"] += monotonic() - ended_at
         return stats
@@ -219,6 +222,7 @@ class Status:
             **self._counts(attempt, delivery, handlers, now),
             **self.history.stats(now),
             "expects_data": self.expects_data,
+            "stale_after": self._stale_after,
             "slow_handler": self._slow_handler(handlers, now),
             "endpoints": [],
             "subscribed_pairs": 0,
@@ -244,7 +248,7 @@ class Status:
                 connected=state is ConnectionState.CONNECTED,
                 last_message_age=age,
                 duration=duration,
-                stale_after=self._stale_after,
+                stale_after=self._stale_after if self.expects_data else None,
             ),
             "retry_count": self.retry_count,
             "connect_time": self.connected_wall,

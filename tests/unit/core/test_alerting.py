@@ -158,7 +158,7 @@ def test_issues_and_connections_are_told_apart() -> None:
 
 def test_several_entries_of_one_connection_are_one_alert() -> None:
     one = tracker()
-    found = {"data_gaps": [entry(detail="first"), entry(detail="second")]}
+    found = {"high_latency": [entry(detail="first"), entry(detail="second")]}
 
     assert [alert.detail for alert in one.update(found, now=0.0, wall=WALL)] == ["first"]
 
@@ -178,13 +178,18 @@ def test_an_issue_without_a_rule_is_not_told() -> None:
     assert told(AlertTracker((), reminder_interval=None), lost("feed"), 0.0) == []
 
 
-def test_the_default_rules_are_one_for_each_issue_and_wait_for_nothing() -> None:
+def test_the_default_rules_are_one_for_each_issue_and_wait_for_nothing_but_gaps() -> None:
     assert [rule.issue for rule in default_rules()] == list(ISSUES)
-    assert {rule.for_seconds for rule in default_rules()} == {0.0}
+    waiting = {rule.issue: rule.for_seconds for rule in default_rules() if rule.for_seconds}
+    assert waiting == {"data_gaps": 330.0}  # longer than one gap is found
+
+
+def test_a_long_name_is_cut_in_the_title() -> None:
+    assert len(Alert("data_gaps", "x" * 10_000, "firing", "").title) < 250
 
 
 def test_an_entry_without_texts_is_told_all_the_same() -> None:
-    (alert,) = tracker().update({"data_gaps": [{}]}, now=0.0, wall=WALL)
+    (alert,) = tracker().update({"high_latency": [{}]}, now=0.0, wall=WALL)
 
     assert (alert.connection, alert.detail, alert.suggestion) == ("", "", "")
 

@@ -21,7 +21,7 @@ from wsresilient.core.history import (
     ConnectionHistory,
     SlowNote,
 )
-from wsresilient.core.samples import MOST_POINTS, Totals
+from wsresilient.core.samples import MOST_POINTS, MinuteSeries, Totals
 
 WALL = 1_700_000_000.0  # the wall clock at monotonic 0
 
@@ -303,6 +303,24 @@ def test_the_time_between_two_lives_is_no_point() -> None:
     history.sample(Totals(5060.0, messages=90), WALL + 5060, None)
 
     assert history.as_dict()["rates"] == [[WALL + 5060, 60.0]]
+
+
+def test_points_stay_in_order_when_the_wall_clock_is_set_back() -> None:
+    minutes = MinuteSeries()
+    for minute in range(61):
+        minutes.add(60.0 * minute, WALL + 60.0 * minute, 100 * minute, 0.01)
+    minutes.add(3630.0, WALL + 3630.0, 6050, 0.01)
+    for minute in range(61, 71):
+        minutes.add(60.0 * minute, WALL + 60.0 * minute - 1800.0, 100 * minute, 0.01)
+
+    rates, rtts = minutes.series(0.0)
+
+    times = [at for at, _ in rates]
+    now = WALL + 60.0 * 70 - 1800.0
+    assert times == sorted(times)
+    assert times[-1] == now
+    assert [at for at, _ in rtts] == times
+    assert len(minutes.series(now - 1800.0)[0]) == 31
 
 
 def test_what_is_older_is_left_out_on_request() -> None:

@@ -102,6 +102,7 @@ class SimulatedStream:
             stats["callback_errors"],
             stats["dropped_messages"],
             self.history.holes,
+            self.history.link_errors,
         )
         self.history.sample(totals, self.wall, stats["ping_rtt"])
 

@@ -96,6 +96,7 @@ def test_what_is_switched_off_is_no_issue() -> None:
     stream = running()
     stream.stats |= {"callback_errors": 10_000, "dropped_messages": 10, "ping_rtt": 9.0}
     stream.stats |= {"subscribed_pairs": 100, "subscription_limit": 100, "failed_subscriptions": 5}
+    stream.stats["stale_after"] = 60.0
     stream.stats["slow_handler"] = slow_call(9.0)
     stream.gap("sequence")
     assert set(stream.issues()) == {
@@ -157,14 +158,48 @@ def test_errors_of_handlers_are_the_handlers_business() -> None:
     assert "tracebacks in the log" in finding["suggestion"]
 
 
-def test_errors_of_the_connection_are_advised_upon_by_their_cause() -> None:
+def test_errors_that_are_no_lost_connections_are_advised_upon_by_what_they_say() -> None:
     stream = running(per_second=0, seconds=10.0)
-    stream.lose("closed", "closed with code 1008: too many requests", close_code=1008)
+    for _ in range(3):
+        stream.error("VenueError: Too many requests")
 
     finding = only(stream, "high_error_rate")
 
-    assert finding["value"] == 1.0
+    assert finding["value"] == 3.0
     assert "enforces a limit" in finding["suggestion"]
+    stream.stats["failed_subscriptions"] = 1
+    assert "failed_subscriptions" in only(stream, "high_error_rate")["suggestion"]
+
+
+def test_a_few_errors_of_a_quiet_stream_are_no_issue() -> None:
+    stream = running(per_second=0, seconds=10.0)
+    stream.error()
+    stream.raise_in_handler(1)
+    assert stream.issues() == {}
+    assert only(stream, "high_error_rate", min_errors=2)["value"] == 2.0
+    assert only(stream, "high_error_rate", min_errors=0)["value"] == 2.0
+
+    stream.error()
+    assert only(stream, "high_error_rate")["value"] == 3.0
+
+
+def test_an_outage_of_a_quiet_stream_is_told_as_such_and_not_as_errors() -> None:
+    stream = running(per_second=0, seconds=50.0)
+    stream.lose()
+    for _ in range(8):
+        stream.fail()
+        stream.wait(3.0)
+    assert set(stream.issues()) == {"data_gaps"}
+    stream.wait(10.0)
+    assert set(stream.issues()) == {"data_gaps", "lost_connections"}
+
+    stream.open()
+    stream.wait(10.0)
+    assert set(stream.issues()) == {"data_gaps"}
+
+    for _ in range(3):
+        stream.error("SubscriptionError: no")
+    assert "12 errors" in only(stream, "high_error_rate")["detail"]
 
 
 # frequent_reconnects
@@ -256,6 +291,34 @@ def test_silence_is_judged_from_the_connect_or_the_latest_message() -> None:
     assert "stale_connections" not in stream.issues()  # the silence was before
 
 
+def test_a_stream_is_as_quiet_as_was_chosen_for_it() -> None:
+    stream = running()
+    stream.wait(100.0)
+    assert only(stream, "stale_connections")["threshold"] == 60.0
+    stream.stats["stale_after"] = 90.0
+    assert only(stream, "stale_connections")["threshold"] == 90.0
+    stream.stats["stale_after"] = 120.0
+    assert stream.issues() == {}
+    assert only(stream, "stale_connections", stale_after=50.0)["value"] == 100.0
+    stream.stats["stale_after"] = None
+    assert stream.issues(Thresholds(stale_after=50.0)) == {}
+
+    # The library's default was chosen by nobody, unless a venue says so.
+    stream.stats["stale_after"] = 300.0
+    assert only(stream, "stale_connections")["threshold"] == 60.0
+    stream.stats |= {"subscribed_pairs": 1, "confirmed_subscriptions": 1}
+    assert stream.issues() == {}
+
+
+def test_silence_of_a_venues_topics_is_advised_upon() -> None:
+    stream = running()
+    stream.stats |= {"subscribed_pairs": 2, "confirmed_subscriptions": 1, "stale_after": 60.0}
+    stream.wait(100.0)
+    assert "has not confirmed" in only(stream, "stale_connections")["suggestion"]
+    stream.stats["confirmed_subscriptions"] = 2
+    assert "ws.reconnect() subscribes anew" in only(stream, "stale_connections")["suggestion"]
+
+
 def test_silence_with_live_pings_is_a_lost_subscription_or_a_quiet_topic() -> None:
     stream = running()
     stream.stats["ping_rtt"] = 0.02
@@ -345,6 +408,31 @@ def test_a_connection_that_was_given_up_is_lost_at_once() -> None:
 
     assert finding["detail"].startswith("Given up; no connection for 1 s, 1 failed attempt.")
     assert finding["suggestion"].endswith("Then call start() again.")
+
+
+def test_a_lost_connection_is_no_failed_attempt() -> None:
+    stream = running()
+    stream.lose()
+    stream.stats["retry_count"] = 1
+    stream.wait(31.0)
+
+    finding = only(stream, "lost_connections")
+
+    assert finding["detail"].startswith("No connection for 31 s, allowed are 30 s. Latest:")
+
+
+def test_the_latest_cause_is_advised_upon() -> None:
+    stream = running()
+    stream.lose("network", "ConnectionResetError: reset")
+    stream.wait(1.0)
+    stream.fail("authentication", "AuthenticationError: bad key")
+    stream.give_up()
+
+    finding = only(stream, "lost_connections")
+
+    assert "1 failed attempt. Latest: AuthenticationError: bad key" in finding["detail"]
+    assert "permissions" in finding["suggestion"]
+    assert "high_error_rate" not in stream.issues()
 
 
 # slow_handlers

@@ -87,10 +87,26 @@ def test_what_has_happened_becomes_history() -> None:
 
 def test_messages_make_points_of_a_rate() -> None:
     feed = ForeignConnection("feed", 0.0, WALL)
-    for second in range(1, 121):
+    for second in range(121):
         feed.add_messages(10, 0, float(second))
 
     assert feed.history.as_dict()["rates"] == [[WALL + 60, 600.0], [WALL + 120, 600.0]]
+
+
+def test_what_was_counted_long_ago_is_not_new_when_it_is_heard_of_again() -> None:
+    feed = ForeignConnection("feed", 0.0, WALL)
+    feed.add_messages(1000, 0, 0.0)
+    for _ in range(100):
+        feed.add_error("old", 20.0)
+
+    feed.add_messages(1, 0, 1220.0)
+    for second in range(1221, 1300):
+        feed.add_messages(1, 0, float(second))
+
+    for window in (50.0, 300.0, 1000.0):
+        before = feed.history.totals_before(1300.0 - window)
+        assert before.errors == 100, window
+        assert before.messages >= 1000
 
 
 def test_a_clock_that_was_set_is_followed() -> None:

@@ -224,12 +224,14 @@ def test_what_has_ended_and_is_gone_is_seen_with_its_last_stats(
 def test_the_age_of_the_last_message_grows_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     record = Status("feed", URL, ConnectionConfig())
     assert record.last_stats() == {}
-    record.end_life({"state": "connected", "last_message_age": 5.0})
+    last = {"state": "connected", "last_message_age": 5.0}
+    record.end_life(last | {"messages_per_minute": 9.5, "queue_depth": 7})
     monkeypatch.setattr("wsresilient.runtime.status.monotonic", lambda: monotonic() + 100.0)
 
     stats = record.last_stats()
 
     assert stats["state"] == "disconnected"
+    assert (stats["messages_per_minute"], stats["queue_depth"]) == (0.0, 0)  # nothing comes
     assert 105.0 <= stats["last_message_age"] < 106.0
 
 
@@ -326,7 +328,9 @@ def test_recorded_connections_are_diagnosed() -> None:
     for _ in range(11):
         monitor.record_error("errors", "no")
         monitor.record_reconnect("reconnects")
-    monitor.record_error("nothing but errors", "no")
+    for _ in range(3):
+        monitor.record_error("nothing but errors", "no")
+    monitor.record_error("one error", "no")
     monitor.record_state("failed", "failed")
     monitor.record_error("stopped", "no")
     monitor.record_state("stopped", "disconnected")
@@ -363,12 +367,15 @@ def test_recorded_connections_are_judged_by_their_silence_and_their_absence(
 
 def test_thresholds_come_from_the_monitor_or_from_the_call() -> None:
     monitor = Monitor(thresholds=Thresholds(error_rate=0.5))
-    monitor.record_message("feed", 10)
-    monitor.record_error("feed", "no")
+    monitor.record_message("feed", 30)
+    for _ in range(3):
+        monitor.record_error("feed", "no")
 
     assert monitor.diagnose_connection_issues()["high_error_rate"] == []
     found = monitor.diagnose_connection_issues(Thresholds())["high_error_rate"]
     assert [(one["value"], one["threshold"]) for one in found] == [(0.1, 0.05)]
+    monitor.thresholds = Thresholds()
+    assert monitor.diagnose_connection_issues()["high_error_rate"] == found
     with pytest.raises(ConfigurationError, match="thresholds is 3"):
         monitor.diagnose_connection_issues(3)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="thresholds is 'strict'"):
@@ -383,14 +390,15 @@ def test_the_default_monitor_diagnoses_too() -> None:
 def test_the_report_says_what_is_wrong_and_what_to_do() -> None:
     monitor = Monitor()
     monitor.record_message("feed", 10)
-    monitor.record_error("feed", "no")
+    for _ in range(3):
+        monitor.record_error("feed", "no")
     monitor.record_state("feed", "reconnecting")
     file = io.StringIO()
 
     monitor.print_connection_report(file)
 
     text = file.getvalue()
-    assert "ISSUE: high error rate\n  feed: 1 error (1 of the connection) for 10 messages" in text
+    assert "ISSUE: high error rate\n  feed: 3 errors (3 of the connection) for 10 messages" in text
     assert "LATEST RECONNECTS\n 0.0 s ago  feed: reported, not back: no\n" in text
 
 
@@ -435,6 +443,8 @@ def test_what_is_recorded_is_summed_up() -> None:
         ("record_message", (7,), "name is 7"),
         ("record_message", ("a", -1), "count is -1"),
         ("record_message", ("a", 1, 0.5), "size is 0.5"),
+        ("record_message", ("a", 10**400), "count has 1329 bits; allowed: at most 2**63 - 1"),
+        ("record_message", ("a", 1, 2**63), "size has 64 bits"),
         ("record_error", (None, "text"), "name is None"),
         ("record_reconnect", ([],), "name is []"),
         ("record_state", ("a", "up"), "'disconnected', 'connecting'"),

@@ -94,6 +94,12 @@ def test_any_name_can_be_a_label(name: str) -> None:
     assert scrape(monitor_of(name))["wsresilient_connection_up", name] == 1.0
 
 
+def test_half_a_surrogate_pair_in_a_name_does_not_cost_the_scrape() -> None:
+    body, _ = expose(monitor_of("a\ud800b"), "")
+
+    assert rb'wsresilient_connection_up{connection="a\\ud800b"} 1.0' in body
+
+
 def test_registering_reads_nothing_and_two_do_not_collide_with_others() -> None:
     class Unread(Monitor):
         def get_summary(self) -> dict[str, Any]:
@@ -120,6 +126,8 @@ def test_a_limit_below_one_is_refused() -> None:
     [
         ("", "text/plain; version=0.0.4", b"\n"),
         ("application/openmetrics-text;version=1.0.0", "application/openmetrics-text", b"# EOF\n"),
+        ("application/openmetrics-text; version=abc", "text/plain; version=0.0.4", b"\n"),
+        ("text/plain; version=1.x", "text/plain; version=0.0.4", b"\n"),
     ],
 )
 def test_a_scraper_gets_the_format_it_asks_for(accept: str, content_type: str, last: bytes) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from wsresilient import ConnectionConfig, ConnectionState, Failure, FailureKind, Gap
+from wsresilient.runtime.clock import monotonic
 from wsresilient.runtime.delivery import Delivery
 from wsresilient.runtime.dispatcher import Dispatcher
 from wsresilient.runtime.handlers import HandlerSet, SlowCall
@@ -95,7 +98,38 @@ def test_samples_become_the_totals_of_a_window() -> None:
 
     status.sample(50.0, attempt=None, delivery=delivery, handlers=handlers)
 
-    assert status.history.totals_before(50.0) == (50.0, 7, 1, 1, 3, 1)
+    assert status.history.totals_before(50.0) == (50.0, 7, 1, 1, 3, 1, 0)
+
+
+def test_lost_connections_are_told_from_other_errors() -> None:
+    status, handlers = made()
+    delivery = Delivery("feed", CONFIG, handlers, Dispatcher(), None)
+    status.note_end(GONE, None, was_open=True)
+    status.note_end(GONE, None, was_open=False)
+    status.note_end(Failure(FailureKind.CLOSED, "1000", is_error=False), 1000, was_open=True)
+    status.note_end(Failure(FailureKind.ROTATION, "old", is_error=False), 1000, was_open=True)
+
+    status.sample(50.0, attempt=None, delivery=delivery, handlers=handlers)
+
+    assert status.history.totals_before(50.0).link_errors == 2
+
+
+def test_what_its_stats_and_its_health_say_of_silence_is_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    status, handlers = made()
+    status.advance(ConnectionState.CONNECTING, "")
+    status.advance(ConnectionState.CONNECTED, "")
+    status.connected_at = monotonic()
+    monkeypatch.setattr("wsresilient.runtime.status.monotonic", lambda: monotonic() + 1000.0)
+    assert not status.is_healthy()
+    assert not stats(status, handlers)["is_healthy"]
+    assert stats(status, handlers)["stale_after"] == CONFIG.stale_after
+
+    status.expects_data = False
+
+    assert status.is_healthy()
+    assert stats(status, handlers)["is_healthy"]
 
 
 def test_a_handler_that_raises_at_every_message_is_noted_once_a_second() -> None:

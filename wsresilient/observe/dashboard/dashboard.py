@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 import sys
 import weakref
@@ -23,6 +24,8 @@ __all__ = ["Dashboard", "start_dashboard"]
 
 _BACKLOG = 128
 _HIGHEST_PORT = 65535
+# What is not ASCII a browser sends as "xn--...".
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 # On Windows the option means "take the port from whoever has it".
 _REUSE_ADDRESS = os.name == "posix" and sys.platform != "cygwin"
 
@@ -144,12 +147,19 @@ def _check_token(token: object) -> None:
 
 
 def _checked_names(names: Iterable[object]) -> frozenset[str]:
-    listed: list[object] = [names] if isinstance(names, str) else list(names)
-    if not all(isinstance(name, str) and name for name in listed):
+    one = isinstance(names, str) or not isinstance(names, Iterable)
+    listed: list[object] = [names] if one else list(names)
+    if not all(isinstance(name, str) and _is_bare_host(name) for name in listed):
         raise ConfigurationError(
-            f"allowed_hosts is {listed!r:.80}; allowed: names or addresses without a port"
+            f"allowed_hosts is {listed!r:.80}; allowed: names or addresses alone, such as "
+            "'dash.example.com', without scheme, port and path"
         )
-    return frozenset(str(name).lower() for name in listed)
+    return frozenset(str(name).lower().removesuffix(".") for name in listed)
+
+
+def _is_bare_host(name: str) -> bool:
+    """Whether a Host header can say it: no scheme, port, path or brackets."""
+    return is_address(name) or _NAME.fullmatch(name) is not None
 
 
 def _listen(host: str, port: int, *, has_token: bool) -> socket.socket:

@@ -13,8 +13,10 @@ export const CAUSES = [
   },
   { name: "protocol", color: "--cause-protocol", kinds: ["protocol", "too_big"] },
   { name: "planned", color: "--cause-planned", kinds: ["rotation", "requested", "stopped"] },
+  // What other libraries report, and kinds that a later version may have.
+  { name: "other", color: "--cause-other", kinds: ["reported"] },
 ];
-const OTHER = { name: "other", color: "--cause-protocol", kinds: [] };
+const OTHER = CAUSES.at(-1);
 
 const byKind = new Map(CAUSES.flatMap((cause) => cause.kinds.map((kind) => [kind, cause])));
 
@@ -28,8 +30,9 @@ export function kindOf(event) {
   return event.close_code ? `${kind}, code ${event.close_code}` : kind;
 }
 
-/** "back after 1.2 s" */
+/** "back after 1.2 s"; what was stopped on purpose is not waited for */
 export function outcomeOf(event) {
+  if (event.kind === "stopped") return "stopped";
   if (event.lasted === null || event.lasted === undefined) return "not back yet";
   return `back after ${age(event.lasted)}`;
 }

@@ -49,12 +49,13 @@ export class Ends {
 
 function item(event) {
   const cause = causeOf(event);
+  const outcome = event.kind === "stopped" ? "" : ` (${outcomeOf(event)})`;
   return element(
     "li",
     {},
     element("time", { datetime: new Date(event.at * 1000).toISOString() }, moment(event.at)),
     element("span", { class: "cause", "data-cause": cause.name }, kindOf(event)),
     element("strong", {}, event.connection),
-    element("span", { class: "text" }, `${event.text} (${outcomeOf(event)})`),
+    element("span", { class: "text" }, `${event.text}${outcome}`),
   );
 }

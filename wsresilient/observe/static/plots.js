@@ -167,7 +167,7 @@ export class Plots {
     for (const event of events) {
       const span = Math.floor(event.at / length) - first;
       const number = CAUSES.indexOf(causeOf(event));
-      if (span >= 0 && span < SPANS + 2) counts[Math.max(0, number)][span] += 1;
+      if (span >= 0 && span < SPANS + 2) counts[number][span] += 1;
     }
     const at = counts[0].map((_, span) => (first + span + 0.5) * length);
     // Each bar stands on those of the later causes, so the first is the highest.
