@@ -1,22 +1,27 @@
 """A WebSocket URL taken apart once, and the ways in which it may be shown.
 
-Whatever is shown has no user info and no query values: they are where keys hide.
+Whatever is shown has no user info, no query values and no long word of letters and digits in its
+path: they are where keys hide.
 """
 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from ..errors import ConfigurationError
+from .redact import redact_text
 
-__all__ = ["WebSocketURL", "parse_url", "redact_malformed", "redact_url"]
+__all__ = ["WebSocketURL", "parse_url", "redact_malformed", "redact_name", "redact_url"]
 
 DEFAULT_PORTS = {"ws": 80, "wss": 443}
 KNOWN_SCHEMES = ("ws://", "wss://", "http://", "https://")
 HIDDEN = "***"
+#: A part of a path that is a key, such as Binance's listen keys; words and numbers are shorter.
+_KEY = re.compile(r"(?<=/)[A-Za-z0-9]{32,}(?![^/?#\s])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,7 @@ class WebSocketURL:
     :ivar host: name or address, IPv6 without brackets.
     :ivar port: the port, filled in where the URL has none.
     :ivar resource: path and query, as the request line wants them.
-    :ivar shown: the URL without user info and query values.
+    :ivar shown: the URL without user info, query values and keys in its path.
     :ivar secrets: strings of the URL that must never be shown.
     :ivar authorization: the Basic value that the user info stands for, or None.
     """
@@ -157,6 +162,7 @@ def _secrets(parts: SplitResult) -> tuple[str, ...]:
         name, equals, value = pair.partition("=")
         secret = value if equals else name  # a query without "=" is all value
         found += [secret, unquote(secret)]
+    found += _KEY.findall(parts.path)
     for part in (parts.username, parts.password):
         if part:
             found += [part, unquote(part)]
@@ -174,7 +180,7 @@ def _basic(parts: SplitResult) -> str | None:
 
 
 def redact_url(url: str) -> str:
-    """Show a URL without user info, query values and fragment; never raises.
+    """Show a URL without user info, query values, keys in its path and fragment; never raises.
 
     >>> redact_url("wss://me:pw@example.com/ws?token=abc&x=1")
     'wss://***@example.com/ws?token=***&x=***'
@@ -191,4 +197,14 @@ def redact_url(url: str) -> str:
         name, equals, _ = pair.partition("=")
         pairs.append(f"{name}={HIDDEN}" if equals else (HIDDEN if pair else ""))
     shown_query = "&".join(pairs)
-    return f"{scheme}{separator}{authority}{slash}{path}{question}{shown_query}"
+    shown_path = _KEY.sub(HIDDEN, slash + path)
+    return f"{scheme}{separator}{authority}{shown_path}{question}{shown_query}"
+
+
+def redact_name(name: str) -> str:
+    """Hide what looks like a secret in the name of a connection: many name it by its URL.
+
+    >>> redact_name("orders"), redact_name("wss://me:pw@example.com/ws?token=abc")
+    ('orders', 'wss://***@example.com/ws?token=***')
+    """
+    return _KEY.sub(HIDDEN, redact_text(name))

@@ -15,6 +15,7 @@ from ..core.metrics import RateWindow
 from ..core.redact import redact_text, shorten
 from ..core.samples import Totals
 from ..core.state import ConnectionState
+from ..core.urls import redact_name
 from ..errors import describe
 
 __all__ = ["ForeignConnection", "error_text"]
@@ -49,7 +50,7 @@ class ForeignConnection:
     """
 
     def __init__(self, name: str, now: float, wall: float = 0.0) -> None:
-        self.name = redact_text(name)  # many name a connection by its URL
+        self.name = redact_name(name)
         self.state = ConnectionState.DISCONNECTED
         self.history = ConnectionHistory()
         #: When its owner told that it was stopped, or None.

@@ -20,6 +20,7 @@ from ..core.endpoints import EndpointPolicy
 from ..core.events import Message
 from ..core.failure import Failure
 from ..core.frames import Payload
+from ..core.urls import redact_name
 from ..errors import ConfigurationError, NotConnectedError, SubscriptionError
 from ..venues.base import Venue
 from .clock import monotonic, wall_clock
@@ -49,7 +50,8 @@ class ResilientWebSocket(ConnectionLifecycle):
 
     :param url: ``ws://`` or ``wss://``; several in failover order; or a callable returning
         either, called once per attempt on the connection's thread.
-    :param name: its name in logs and in the monitor; None: host and path.
+    :param name: its name in logs and in the monitor, without what looks like a secret when it
+        is a URL; None: host and path.
     :param on_message: ``(payload: str | bytes)`` for each message.
     :param on_data: ``(message: Message)``, decoded; needs a decoder.
     :param on_open: ``(ws)`` after every successful (re)connect.
@@ -567,7 +569,7 @@ def _configured(
 def _checked_name(name: object) -> str | None:
     if name is not None and (not isinstance(name, str) or not name):
         raise ConfigurationError(f"name is {name!r:.60}; allowed: a str that is not empty, or None")
-    return name
+    return None if name is None else redact_name(name)
 
 
 def _checked_dispatcher(dispatcher: object) -> Dispatcher:

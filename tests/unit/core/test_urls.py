@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from wsresilient import ConfigurationError
 from wsresilient.core.redact import Redactor
-from wsresilient.core.urls import WebSocketURL, parse_url, redact_url
+from wsresilient.core.urls import WebSocketURL, parse_url, redact_name, redact_url
 
 
 @pytest.mark.parametrize(
@@ -257,6 +257,37 @@ def test_a_malformed_url_is_refused_without_giving_its_password_away(
 
     assert "QZ" not in refusal
     assert "XJK" not in refusal
+
+
+KEY = "pqia91ma19a5s61cv6a81va65sdf19v8"  # as long as the shortest that is taken for one
+
+
+def test_a_key_in_the_path_is_shown_nowhere() -> None:
+    url = parse_url(f"wss://a.example/{KEY}/ws/{KEY.upper()}?x=1")
+
+    assert url.shown == "wss://a.example/***/ws/***?x=***"
+    assert url.default_name == "a.example/***/ws/***"
+    assert {KEY, KEY.upper()} <= set(url.secrets)
+    assert url.resource == f"/{KEY}/ws/{KEY.upper()}?x=1"
+
+
+@pytest.mark.parametrize("part", [KEY[:-1], f"{KEY}-{KEY}", f"{KEY}@trade", f"{KEY}.json"])
+def test_words_of_a_path_are_no_keys(part: str) -> None:
+    assert parse_url(f"wss://a.example/{part}").shown == f"wss://a.example/{part}"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("orders", "orders"),
+        ("a/b?c", "a/b?c"),
+        (KEY, KEY),
+        ("BTC-USDT #2 (spot)", "BTC-USDT #2 (spot)"),
+        (f"wss://me:pw@h/ws/{KEY}?token=abcd", "wss://***@h/ws/***?token=***"),
+    ],
+)
+def test_a_name_that_is_a_url_hides_what_the_url_would(name: str, shown: str) -> None:
+    assert redact_name(name) == shown
 
 
 def test_a_secret_of_the_path_is_shown_nowhere() -> None:
