@@ -22,7 +22,7 @@ BAD = [
     ("url", "ws://exa mple.com", "space"),
     ("url", "", "ws://"),
     ("url", 7, "int"),
-    ("url", None, "None"),
+    ("url", None, "there is no url"),
     ("url", [], "empty"),
     ("url", [URL, "http://x"], "http://x"),
     ("name", "", "name"),
