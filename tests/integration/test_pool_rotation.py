@@ -14,6 +14,7 @@ from wsresilient import (
     AuthenticationError,
     ConnectionConfig,
     ConnectionPool,
+    ConnectLimiter,
     Credentials,
     Gap,
     Message,
@@ -436,6 +437,20 @@ def test_a_successor_that_does_not_come_up_changes_nothing(
         numbers.wait_for(topics, 3)
         assert pool.get_statistics()["rotations"] == 3
         assert numbers.faults(topics) == []
+
+
+def test_a_successor_that_waits_for_the_budget_of_connects_is_waited_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    limiter = ConnectLimiter(1, 1.0, margin=0.0)
+    with trading(pairs=1, connections=1, connect_limiter=limiter) as market:
+        market.pool._moves._timeout = 0.2
+        assert limiter.reserve() > 0.0
+        market.pool.rotate()
+        settle(market.pool)
+        market.numbers.wait_for(market.topics, 3)
+        assert market.pool.get_statistics()["rotations"] == 1
+        assert "keeps its topics" not in caplog.text
 
 
 def test_a_successor_that_is_refused_is_given_up_at_once() -> None:

@@ -99,6 +99,7 @@ class Handover:
         self.has_hole = False
         # Written by the thread that steps.
         self._has_begun = False
+        self._timeout = timeout
         self._deadline = now + timeout
         self._confirmed_at: float | None = None
         self._confirmed_generation = 0
@@ -291,6 +292,10 @@ class Handover:
         return kept
 
     # On the thread that steps.
+
+    def postpone(self, now: float) -> None:
+        """Let the time for the new connection begin now: it may not try yet."""
+        self._deadline = now + self._timeout
 
     def step(self, now: float) -> Phase:
         """Go on if it is time to."""

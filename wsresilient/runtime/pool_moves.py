@@ -202,6 +202,8 @@ class PoolMoves:
         for one in moving:
             if one.new.ws.state is ConnectionState.FAILED:
                 one.handover.fail()
+            elif one.new.generation == 0:
+                one.handover.postpone(now)  # it waits for the budget of connects
             phase = one.handover.step(now)
             if phase is Phase.DONE:
                 self._finish(one, now)

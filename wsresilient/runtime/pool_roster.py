@@ -85,10 +85,11 @@ class PoolRoster:
                 self.failed_before.pop(topic, None)
 
     def forget_ended(self) -> None:
-        """Forget those that have left."""
+        """Forget those that have left, with all their threads."""
         with self._lock:
-            ended = [member for member in self._leaving if not member.ws.is_running]
-            for member in ended:
+            for member in list(self._leaving):
+                if member.ws.is_running or not member.ws.end(0.0):
+                    continue
                 self._leaving.remove(member)
                 stats = member.ws.get_stats()
                 self.messages_before += stats["message_count"]

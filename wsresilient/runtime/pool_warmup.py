@@ -16,6 +16,9 @@ __all__ = ["WarmUp"]
 
 #: The part of the interval over which a batch is spread.
 SPREAD = 0.5
+#: By how much the interval is longer, since connects arrive later than they begin, and some later
+#: than others.
+MARGIN = 0.025
 
 
 class WarmUp:
@@ -80,7 +83,10 @@ class WarmUp:
         if not self._waiting:
             return float("inf")
         window = window_wait(
-            self._started, now, count=self._batch_size, seconds=self._batch_interval
+            self._started,
+            now,
+            count=self._batch_size,
+            seconds=self._batch_interval * (1.0 + MARGIN),
         )
         return max(0.0, self._waiting[0][0] - now, window)
 

@@ -361,6 +361,16 @@ def test_a_new_one_that_is_not_confirmed_in_time_is_given_up_and_stays_mute() ->
     assert move.handover.is_new_free
 
 
+def test_a_new_one_that_may_not_try_yet_has_all_its_time_ahead() -> None:
+    move = Move()
+    move.step()
+    move.now = TIMEOUT - 1.0
+    move.handover.postpone(move.now)
+    assert move.step(TIMEOUT - 1.0) is Phase.OPENING
+
+    assert move.step(1.0) is Phase.FAILED
+
+
 def test_what_asking_raises_ends_it() -> None:
     def refuse() -> None:
         raise SubscriptionLimitError("no room", topic="a")
