@@ -13,6 +13,9 @@ import pytest
 from wsresilient import Monitor, ReconnectPolicy, ResilientWebSocket
 from wsresilient.testing import FakeExchange, FaultProxy, wait_until
 
+from .pool_tools import pooling, trades
+from .test_pool import unpaced
+
 QUICK = ReconnectPolicy(initial_delay=0.01, max_delay=0.05)
 TOPICS = ("btcusdt@trade", "ethusdt@ticker")
 
@@ -171,3 +174,47 @@ def test_summaries_of_many_threads_match_during_a_storm(exchange: FakeExchange) 
         assert set(summary["connections"]) == {"feed", *(f"feed#{n}" for n in range(2, 7))}
     totals = [summary["routing_stats"]["total_messages"] for summary in summaries[-1:]]
     assert totals[0] > 0
+
+
+def test_counts_and_history_of_a_pool_go_on_over_rotations_and_ends() -> None:
+    monitor = Monitor()
+    with FakeExchange("binance", rate=500.0, message_rate=None, connect_rate=None) as exchange:
+        topics = trades(exchange.symbols)[:2]
+        settings: dict[str, Any] = {
+            "venue": unpaced(exchange.venue, connects=None),
+            "monitor": monitor,
+            "rotation": "make_before_break",
+            "max_subscriptions_per_connection": 1,
+            "max_connections": 2,
+            "on_data": lambda _message: None,
+        }
+        with pooling(exchange, *topics, **settings) as pool:
+            totals = [0]
+
+            def is_settled() -> bool:
+                summary = monitor.get_summary()
+                check_sums(summary)
+                totals.append(summary["routing_stats"]["total_messages"])
+                return not pool.is_moving
+
+            for count in (1, 2):
+                wait_until(lambda: is_settled() and totals[-1] > 20)
+                pool.rotate()
+                wait_until(
+                    lambda expected=2 * count: (  # type: ignore[misc]
+                        is_settled() and pool.get_statistics()["rotations"] == expected
+                    )
+                )
+            pool.unsubscribe(topics[1])
+            wait_until(lambda: is_settled() and monitor.get_summary()["active_connections"] == 1)
+        is_settled()
+
+        assert totals == sorted(totals)
+        history = monitor.get_history()["connections"]
+        assert list(history) == ["pool-1", "pool-2"]
+        for past in history.values():
+            kinds = [(event["kind"], event["lasted"]) for event in past["events"]]
+            assert kinds[:2] == [("rotation", 0.0)] * 2
+        for stats in monitor.get_summary()["connections"].values():
+            assert (stats["state"], stats["generation"]) == ("disconnected", 3)
+            assert stats["reconnects_last_hour"] == 0

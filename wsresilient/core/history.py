@@ -187,6 +187,28 @@ class ConnectionHistory:
         if counts and latest.was_open and (latest.attempts or not latest.planned):
             self._reconnects.append(now)
 
+    def succeed(self, young: ConnectionHistory, now: float, wall: float) -> None:
+        """Go on with another connection, which has taken the place of this one as planned.
+
+        :param young: what it has seen so far, while nobody saw it. It is written no more.
+        """
+        if self.down_since is None:
+            self.ended(
+                now,
+                wall,
+                kind="rotation",
+                text="planned rotation: a new connection has taken its place",
+                close_code=1000,
+                planned=True,
+            )
+        self.gap_count += young.gap_count
+        self.holes += young.holes
+        self.link_errors += young.link_errors
+        self._errors.extend(tuple(young._errors))
+        self._handler_errors.extend(tuple(young._handler_errors))
+        self._gaps.extend(tuple(young._gaps))
+        self._slow_calls.extend(tuple(young._slow_calls))
+
     def add_reconnect(self, now: float) -> None:
         """Note a reconnect of which nothing else is known."""
         self._reconnects.append(now)

@@ -158,11 +158,6 @@ class ResilientWebSocket(ConnectionLifecycle):
         register(self, self._registry)  # again, in a child after a fork
         return super().start()
 
-    def retire(self, reason: str) -> None:
-        """Ask for the end at once, and be seen by the monitor no more: a pool has replaced it."""
-        self._registry.detach(self)
-        self.request_stop(reason)
-
     def forget_after_fork(self) -> None:
         """In a child: let go of the parent's connection without touching it."""
         self._registry.forget_threads()

@@ -52,6 +52,7 @@ class PoolConnection(ResilientWebSocket):
         return attempt.interrupt(reason, graceful=True)
 
     def take_place_of(self, other: PoolConnection) -> None:
-        """Be seen by the other one's monitor, in its place."""
+        """Be seen by the other one's monitor, in its place, and go on with its counts and past."""
+        self._status.take_over(other._status, other.get_stats())
         other._registry.replace(other, self)
         self._registry = other._registry

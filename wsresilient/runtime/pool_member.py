@@ -123,8 +123,8 @@ class PoolMember:
         return self.ws.connection_age
 
     def leave(self, why: str) -> None:
-        """Ask it to end, and take it out of its monitor; returns at once."""
-        self.ws.retire(why)
+        """Ask it to end; returns at once. Its monitor sees it as any that was stopped."""
+        self.ws.request_stop(why)
 
     # Topics. The pool's lock is held.
 

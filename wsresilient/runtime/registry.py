@@ -124,12 +124,6 @@ class ConnectionRegistry:
             self._forget_old_records()
             return list(self._entries)
 
-    def detach(self, connection: Registered) -> None:
-        """Let go of a connection, if it is there."""
-        with self._lock:
-            self._connections.discard(connection)
-            self._entries = [one for one in self._entries if one.connection is not connection]
-
     def replace(self, connection: Registered, successor: Registered) -> None:
         """Let another connection stand where one stood, under its number; at once."""
         with self._lock:

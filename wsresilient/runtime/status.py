@@ -24,6 +24,19 @@ from .transport import Attempt
 
 __all__ = ["Status"]
 
+#: Stats that go on when another connection takes the place of one.
+_CARRIED = (
+    "message_count",
+    "bytes_received",
+    "error_count",
+    "callback_errors",
+    "connection_failures",
+    "reconnect_count",
+    "dropped_messages",
+    "unrouted_messages",
+    "generation",
+)
+
 
 class Status:
     """State, counters and history of one connection, over all its lives.
@@ -51,6 +64,8 @@ class Status:
         self.connected_wall: float | None = None
         self.endpoint = ""
         self.expects_data = True  # written by the watchdog: whether silence means something
+        #: What was counted by the connection whose place this one has taken; by the keys of stats.
+        self.carried: dict[str, int] = dict.fromkeys(_CARRIED, 0)
         self.dropped_before = 0  # in earlier lives
         self.unrouted_before = 0
         self.history = ConnectionHistory()
@@ -76,6 +91,26 @@ class Status:
             connection=self.name,
             at=wall_clock(),
         )
+
+    def take_over(self, other: Status, stats: Mapping[str, Any]) -> None:
+        """Go on where another connection ends, whose place this one takes.
+
+        Its history is this one's from now on, and its counts move here, so that nothing seems to
+        be lost and nothing is counted twice.
+
+        :param stats: of the other one.
+        """
+        history, other.history = other.history, ConnectionHistory()
+        for key in _CARRIED:
+            self.carried[key] += stats[key]
+            other.carried[key] -= stats[key]
+        now = monotonic()
+        history.succeed(self.history, now, wall_clock())
+        self.history = history
+        # Read last: the connection's own thread may have opened it just now.
+        if self.connected_at is not None:
+            history.opened(now)
+        self.last_error = self.last_error or other.last_error
 
     # What becomes history.
 
@@ -129,14 +164,14 @@ class Status:
         self, now: float, *, attempt: Attempt | None, delivery: Delivery, handlers: HandlerSet
     ) -> None:
         """Sample the counters, on the watchdog's thread."""
-        counters = self.counters
+        counters, carried = self.counters, self.carried
         self.rate.sample(now, counters.messages)
         totals = Totals(
             now,
-            counters.messages,
-            counters.errors,
-            handlers.counters.callback_errors,
-            self.dropped_before + delivery.dropped,
+            counters.messages + carried["message_count"],
+            counters.errors + carried["error_count"],
+            handlers.counters.callback_errors + carried["callback_errors"],
+            self.dropped_before + delivery.dropped + carried["dropped_messages"],
             self.history.holes,
             self.history.link_errors,
         )
@@ -259,7 +294,7 @@ class Status:
             "ping_rtt": None if attempt is None else attempt.ping_rtt,
             "endpoint": self.endpoint,
             "address": None if attempt is None else attempt.address,
-            "generation": self.generation,
+            "generation": self.generation + self.carried["generation"],
         }
 
     def _counts(
@@ -274,17 +309,18 @@ class Status:
         dropped, unrouted = self.dropped_before, self.unrouted_before + handlers.counters.unrouted
         if delivery is not None:
             dropped, unrouted = dropped + delivery.dropped, unrouted + delivery.unpulled
+        carried = self.carried
         return {
-            "message_count": messages,
-            "bytes_received": self.bytes_received(attempt),
+            "message_count": messages + carried["message_count"],
+            "bytes_received": self.bytes_received(attempt) + carried["bytes_received"],
             "messages_per_minute": round(self.rate.per_minute(now, messages), 1),
-            "unrouted_messages": unrouted,
-            "dropped_messages": dropped,
+            "unrouted_messages": unrouted + carried["unrouted_messages"],
+            "dropped_messages": dropped + carried["dropped_messages"],
             "queue_depth": 0 if delivery is None else delivery.queue_depth,
-            "error_count": counters.errors,
-            "callback_errors": handlers.counters.callback_errors,
-            "connection_failures": counters.failures,
-            "reconnect_count": counters.reconnects,
+            "error_count": counters.errors + carried["error_count"],
+            "callback_errors": handlers.counters.callback_errors + carried["callback_errors"],
+            "connection_failures": counters.failures + carried["connection_failures"],
+            "reconnect_count": counters.reconnects + carried["reconnect_count"],
         }
 
     def _slow_handler(self, handlers: HandlerSet, now: float) -> dict[str, Any] | None:

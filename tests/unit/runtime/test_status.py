@@ -166,3 +166,66 @@ def test_a_new_life_has_not_ended() -> None:
 
     assert ended_at is not None
     assert status.ended_at is None
+
+
+def test_a_successor_goes_on_with_counts_and_history() -> None:
+    (old, old_handlers), (new, new_handlers) = made(), made()
+    old.begin_life()
+    old.note_opened()
+    old.counters.messages, old.counters.reconnects, old.generation = 100, 2, 3
+    old.dropped_before, old_handlers.counters.unrouted = 5, 7
+    old.note_error("OSError: gone")
+    old.note_gap(Gap("feed", (), "sequence", 1.0, 2.0))
+    new.begin_life()
+    new.note_opened()
+    new.connected_at = monotonic()
+    new.counters.messages, new.generation = 10, 1
+    new.note_gap(Gap("feed", (), "rotation", 1.0, 2.0))
+    new_handlers.fail(ValueError("bad"))
+    before = stats(old, old_handlers)
+
+    new.take_over(old, before)
+
+    told, left = stats(new, new_handlers), stats(old, old_handlers)
+    assert (told["message_count"], told["reconnect_count"], told["generation"]) == (110, 2, 4)
+    assert (told["dropped_messages"], told["unrouted_messages"]) == (5, 7)
+    assert (told["error_count"], told["callback_errors"], told["gap_count"]) == (1, 1, 2)
+    assert told["last_error"] == "OSError: gone"
+    assert {left[key] for key in new.carried} == {0}  # nothing is counted twice
+    past = new.history.as_dict()
+    assert [one["text"] for one in past["errors"]] == ["OSError: gone", "ValueError: bad"]
+    assert [(one["kind"], one["lasted"]) for one in past["events"]] == [("rotation", 0.0)]
+    assert new.history.down_since is None
+    assert new.history.reconnects_since(0.0) == 0
+
+    old.note_end(GONE, None, was_open=True)  # is its own business
+    assert len(new.history.as_dict()["events"]) == 1
+
+
+def test_a_successor_of_a_lost_connection_ends_the_outage() -> None:
+    (old, handlers), (new, _) = made(), made()
+    old.begin_life()
+    old.note_opened()
+    old.note_end(GONE, None, was_open=True)
+    new.connected_at = monotonic()
+
+    new.take_over(old, stats(old, handlers))
+
+    (event,) = new.history.as_dict()["events"]
+    assert event["kind"] == "network"
+    assert event["lasted"] is not None
+    assert new.history.reconnects_since(0.0) == 1
+
+
+def test_samples_go_on_without_a_step() -> None:
+    (old, old_handlers), (new, new_handlers) = made(), made()
+    delivery = Delivery("feed", CONFIG, old_handlers, Dispatcher(), None)
+    old.counters.messages = 100
+    old.sample(50.0, attempt=None, delivery=delivery, handlers=old_handlers)
+    new.counters.messages = 1
+
+    new.take_over(old, stats(old, old_handlers))
+    new.sample(51.0, attempt=None, delivery=delivery, handlers=new_handlers)
+
+    assert new.history.totals_before(50.5).messages == 100
+    assert new.history.totals_before(51.0).messages == 101
