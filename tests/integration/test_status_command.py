@@ -211,3 +211,20 @@ def test_watching_goes_on_over_an_outage_until_ctrl_c(
         errors = process.communicate()[1]
     assert errors == ""
     assert "\x1b" not in "".join(lines)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a thing of Linux")
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_full_disk_is_unknown(dashboard: Dashboard, options: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "wsresilient", "status", dashboard.url, *options],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    assert (ended.returncode, ended.stderr.count("\n")) == (3, 1)
+    assert "error: OSError: " in ended.stderr

@@ -19,6 +19,8 @@ from .parsing import add_command
 __all__ = ["build_parser", "main"]
 
 EXIT_BAD_ARGUMENT = 2
+#: What monitoring plug-ins say when they cannot tell: ``status`` does.
+EXIT_UNKNOWN = 3
 EXIT_INTERRUPTED = 130
 
 _DESCRIPTION = "Keep WebSocket connections alive, from a shell."
@@ -70,7 +72,8 @@ examples:
   wsresilient status 127.0.0.1:8765 --json | jq .connections
 
 exit code, as monitoring plug-ins have it: 0 ok, 1 warning, 2 critical, 3 when
-it cannot be told (no answer, another answer, a wrong token, a bad value).
+it cannot be told (no answer, another answer, a wrong token, a bad argument,
+nowhere to write to).
 """
 
 
@@ -81,7 +84,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     :returns: the exit code.
     :raises SystemExit: after ``--help``, ``--version`` and arguments that cannot be parsed.
     """
-    arguments = build_parser().parse_args(argv)
+    typed = sys.argv[1:] if argv is None else argv
+    try:
+        arguments = build_parser().parse_args(typed)
+    except SystemExit as end:
+        if end.code == EXIT_BAD_ARGUMENT and _command_in(typed) == "status":
+            # 2 would be an alarm to whatever runs it as a monitoring plug-in.
+            raise SystemExit(EXIT_UNKNOWN) from None
+        raise
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
         return run(arguments)
@@ -95,6 +105,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         # A second Ctrl-C, while the first was being served.
         return EXIT_INTERRUPTED
+
+
+def _command_in(typed: Sequence[str]) -> str | None:
+    """Find the command in what was typed, also where the rest of it cannot be parsed."""
+    return next((word for word in typed if not word.startswith("-")), None)
 
 
 def build_parser() -> argparse.ArgumentParser:

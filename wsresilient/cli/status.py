@@ -6,6 +6,7 @@ The process has to serve its dashboard; its ``/summary`` and ``/history`` are re
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -21,12 +22,11 @@ from ..errors import ConfigurationError, describe
 from ..observe import format_report
 from ..runtime.clock import monotonic
 from ..runtime.http_client import HttpAnswer, HttpClient, NoAnswerError, parse_base_url
+from .command import EXIT_UNKNOWN
 from .output import LineWriter, Screen, silence_standard_output
 
-__all__ = ["EXIT_UNKNOWN", "Look", "StatusSource", "UnknownStatusError", "run_status", "target_of"]
+__all__ = ["Look", "StatusSource", "UnknownStatusError", "run_status", "target_of"]
 
-#: What monitoring plug-ins say when they cannot tell.
-EXIT_UNKNOWN = 3
 TOKEN_VARIABLE = "WSRESILIENT_TOKEN"
 
 #: Seconds for one answer in all, and without a byte; bytes of an answer.
@@ -48,14 +48,24 @@ def run_status(arguments: argparse.Namespace) -> int:
     :returns: the process's return code (0 ok, 1 warning, 2 critical), or 3 when it is unknown.
     """
     try:
-        if arguments.watch is not None:
-            check_seconds("--watch", arguments.watch, minimum=0.1)
-        url, token = target_of(arguments.url, arguments.token)
-        source = StatusSource(url, token)
-    except ConfigurationError as error:
-        # Not the code of other commands: 2 would be an alarm.
-        print(f"wsresilient status: error: {error}", file=sys.stderr)
+        return _run(arguments)
+    except Exception as error:
+        # Not the code of other commands, nor that of a traceback: 1 and 2 would be alarms.
+        with contextlib.suppress(OSError):
+            print(f"wsresilient status: error: {_told(error)}", file=sys.stderr)
+        silence_standard_output()
         return EXIT_UNKNOWN
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, ConfigurationError) else describe(error)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.watch is not None:
+        check_seconds("--watch", arguments.watch, minimum=0.1)
+    url, token = target_of(arguments.url, arguments.token)
+    source = StatusSource(url, token)
     repeats = arguments.watch is not None
     printer = _JsonPrinter(repeats) if arguments.json else _ReportPrinter(repeats, url)
     try:

@@ -71,6 +71,41 @@ def test_a_bad_value_is_unknown_and_not_critical(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["localhost", "--watch", "abc"], ["localhost", "--nosuch"], ["localhost", "extra"]],
+)
+def test_what_cannot_be_parsed_is_unknown_and_not_critical(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["status", *arguments])
+
+    assert caught.value.code == 3
+    assert "usage: wsresilient" in capsys.readouterr().err
+
+
+def test_other_commands_end_with_2_as_usual(capsys: pytest.CaptureFixture[str]) -> None:
+    for typed in (["listen", "--nosuch"], ["nosuch"], []):
+        with pytest.raises(SystemExit) as caught:
+            main(typed)
+        assert caught.value.code == 2
+    capsys.readouterr()
+
+
+def test_a_bug_is_unknown_and_no_alarm(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise KeyError("state")
+
+    monkeypatch.setattr(StatusSource, "look", fail)
+    monkeypatch.setattr("wsresilient.cli.status.silence_standard_output", lambda: None)
+
+    assert main(["status", "localhost:1"]) == 3
+    assert "error: KeyError: 'state'" in capfd.readouterr().err
+
+
 def test_the_report_is_the_processs_own() -> None:
     text = look().report()
 
