@@ -7,6 +7,7 @@ so that it can be piped.
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -127,14 +128,49 @@ def _outcome(event: Mapping[str, Any]) -> str:
     return "not back"
 
 
-def _wrapped(text: str, indent: str, *, first: str | None = None) -> list[str]:
-    return textwrap.wrap(
-        text,
-        WIDTH,
+def _wrapped(text: str, indent: str = "", *, first: str | None = None) -> list[str]:
+    # Wide characters are doubled while lines are broken, so that each counts for its columns; a
+    # column is spared for one whose halves fall on two lines.
+    doubled = "".join(f"{char}{_FILLER}" if _columns(char) == 2 else char for char in text)
+    lines = textwrap.wrap(
+        doubled,
+        WIDTH if doubled == text else WIDTH - 1,
         initial_indent=indent if first is None else first,
         subsequent_indent=indent if first is not None else indent + "  ",
         break_on_hyphens=False,
     )
+    return [line.replace(_FILLER, "") for line in lines]
+
+
+#: Stands behind a wide character for its second column; no text has it, being none.
+_FILLER = "\uffff"
+
+
+def _columns(char: str) -> int:
+    """How many columns of a terminal a character takes."""
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def _width(text: str) -> int:
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def _beginning(text: str, columns: int) -> str:
+    """As much of the beginning as fits."""
+    end = used = 0
+    for char in text:
+        used += _columns(char)
+        if used > columns:
+            break
+        end += 1
+    return text[:end]
+
+
+def _end(text: str, columns: int) -> str:
+    """As much of the end as fits."""
+    return _beginning(text[::-1], columns)[::-1]
 
 
 def _connection_lines(name: str, stats: Mapping[str, Any]) -> list[str]:
@@ -150,13 +186,13 @@ def _connection_lines(name: str, stats: Mapping[str, Any]) -> list[str]:
         )
     ]
     if stats["last_error"]:
-        lines.append(shorten(f"last error: {stats['last_error']}", WIDTH - 2))
+        lines.append(_shorten_end(f"last error: {stats['last_error']}", WIDTH - 2))
     troubles = [
         f"{format_count(stats[key], 8)} {words}"
         for key, least, words in (
             ("queue_depth", _MANY_WAITING, "messages waiting for the handler"),
             ("dropped_messages", 1, "dropped"),
-            ("callback_errors", 1, "handler errors"),
+            ("callback_errors", 1, _plural("handler error", stats["callback_errors"])),
         )
         if stats[key] >= least
     ]
@@ -166,7 +202,8 @@ def _connection_lines(name: str, stats: Mapping[str, Any]) -> list[str]:
 
 
 def _row(name: str, *cells: str) -> str:
-    parts = [f"{_shorten_middle(name, _NAME_WIDTH):<{_NAME_WIDTH}}"]
+    shown = _shorten_middle(name, _NAME_WIDTH)
+    parts = [shown + " " * (_NAME_WIDTH - _width(shown))]
     for cell, (_, width, alignment) in zip(cells, _COLUMNS, strict=True):
         parts.append(f"{cell:{alignment}{width}}")
     return _GAP.join(parts).rstrip()
@@ -187,7 +224,7 @@ def _total_lines(summary: Mapping[str, Any]) -> list[str]:
         f"{format_number(routing['callback_errors'], 'handler error')}.",
         f"Status: {summary['status']}{_reason(summary)}",
     )
-    return [line for sentence in sentences for line in textwrap.wrap(sentence, WIDTH)]
+    return [line for sentence in sentences for line in _wrapped(sentence, first="")]
 
 
 def _reason(summary: Mapping[str, Any]) -> str:
@@ -204,16 +241,26 @@ def _reason(summary: Mapping[str, Any]) -> str:
 
 def format_number(count: int, noun: str) -> str:
     """Write a number and its noun: "1 error", "2,000 errors"."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{count:,} {_plural(noun, count)}"
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"
 
 
 def _shorten_middle(text: str, limit: int) -> str:
     """Cut out the middle: of a host and path both ends tell something."""
     flat = shorten(text, 1000)
-    if len(flat) <= limit:
+    if _width(flat) <= limit:
         return flat
     front = (limit - 2) // 2
-    return f"{flat[:front]}..{flat[front + 2 - limit :]}"
+    return f"{_beginning(flat, front)}..{_end(flat, limit - 2 - front)}"
+
+
+def _shorten_end(text: str, limit: int) -> str:
+    """Cut off the end."""
+    flat = shorten(text, 1000)
+    return flat if _width(flat) <= limit else f"{_beginning(flat, limit - 3)}..."
 
 
 def format_count(count: float, width: int) -> str:

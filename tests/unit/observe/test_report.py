@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 import pytest
@@ -89,6 +90,38 @@ def test_names_and_errors_of_others_cannot_break_the_layout() -> None:
 
     assert lines[4].startswith("a b")
     assert lines[5].startswith("  last error: c d")
+
+
+def columns(line: str) -> int:
+    """How wide a terminal shows a line."""
+    return sum(
+        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
+        for char in line
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["日本語の接続名前がとても長い場合の幅", "🚀" * 50, "é" * 30, "ok", "日x" * 9]
+)
+def test_wide_characters_count_for_two_columns(name: str) -> None:
+    event = {"at": 0.0, "kind": "closed", "text": name * 9, "attempts": 0, "lasted": None}
+    text = format_report(
+        summarise({name: stats(last_error=name * 9)}, uptime=1.0),
+        issues={"lost_connections": [finding(name, f"It is x{name * 9}.", f"y {name} " * 30)]},
+        history={"at": 9.0, "connections": {name: {"events": [event]}}},
+    )
+
+    lines = text.splitlines()
+    assert max(map(columns, lines)) <= 80
+    heading, row = (line for line in lines if line.startswith(("CONNECTION", name[:5])))
+    assert columns(row[: row.index("connected")]) == heading.index("STATE")
+
+
+def test_one_error_of_a_handler_is_one() -> None:
+    lines = report({"feed": stats(callback_errors=1), "other": stats(callback_errors=2)})
+
+    assert "  1 handler error" in lines
+    assert "  2 handler errors" in lines
 
 
 def test_a_few_waiting_messages_are_no_news() -> None:
