@@ -435,6 +435,12 @@ def test_after_a_restart_of_the_server_all_come_back() -> None:
             assert exchange.connection_count == 30
 
 
+def test_the_usual_delays_spread_a_herd_out() -> None:
+    """What 200 connections wait after a restart; that they do is measured by tox -e pool."""
+    delays = sorted(ReconnectPolicy().next_delay() or 0.0 for _ in range(200))
+    assert max(sum(begin <= at < begin + 0.1 for at in delays) for begin in delays) <= 50
+
+
 def test_a_failed_connection_is_restarted_by_the_pool() -> None:
     changes: list[StateChange] = []
     with (
