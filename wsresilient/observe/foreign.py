@@ -69,6 +69,8 @@ class ForeignConnection:
         self._last_error = ""
         self._cause = ""  # the latest error since it was connected
         self._rate = RateWindow()
+        self._rate.sample(now, 0)
+        self._rate_sampled_at = now
         self._sample(now)
 
     def add_messages(self, count: int, size: int, now: float) -> None:
@@ -82,6 +84,7 @@ class ForeignConnection:
         self._bytes += size
         if count:
             self._last_message_at = now
+        self._sample_rate(now)
 
     def add_error(self, text: str, now: float) -> None:
         """Count an error and keep its text."""
@@ -148,9 +151,14 @@ class ForeignConnection:
                 self._sample(before + pause)
         self._sample(now)
 
+    def _sample_rate(self, now: float) -> None:
+        # Behind the change: a rate is of what came between two samples.
+        if now - self._rate_sampled_at >= _PAUSES[0]:
+            self._rate_sampled_at = now
+            self._rate.sample(now, self._messages)
+
     def _sample(self, now: float) -> None:
         self._sampled_at = now
-        self._rate.sample(now, self._messages)
         totals = Totals(now, self._messages, self._errors)
         self.history.sample(totals, now + self.wall_ahead, None)
 
@@ -161,6 +169,7 @@ class ForeignConnection:
         """
         self.wall_ahead = wall - now  # a clock may have been set
         self._sample_what_was(now)
+        self._sample_rate(now)
         duration = 0.0 if self._connected_at is None else now - self._connected_at
         age = None if self._last_message_at is None else max(0.0, now - self._last_message_at)
         healthy = is_healthy(

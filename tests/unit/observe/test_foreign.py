@@ -93,6 +93,14 @@ def test_messages_make_points_of_a_rate() -> None:
     assert feed.history.as_dict()["rates"] == [[WALL + 60, 600.0], [WALL + 120, 600.0]]
 
 
+def test_bursts_are_not_counted_once_too_often() -> None:
+    feed = ForeignConnection("feed", 0.0, WALL)
+    for burst in range(1, 11):
+        feed.add_messages(50, 0, 30.0 * burst)
+
+    assert feed.stats(300.0, WALL + 300.0)["messages_per_minute"] == 100.0
+
+
 def test_what_was_counted_long_ago_is_not_new_when_it_is_heard_of_again() -> None:
     feed = ForeignConnection("feed", 0.0, WALL)
     feed.add_messages(1000, 0, 0.0)
