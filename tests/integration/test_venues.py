@@ -18,7 +18,7 @@ from .servers import PATIENCE, good_server
 from .venue_clients import CREDENTIALS, PUBLIC, Case, hasty, listening
 
 
-@pytest.fixture(params=PUBLIC.values(), ids=PUBLIC)
+@pytest.fixture(params=PUBLIC.values(), ids=list(PUBLIC))
 def case(request: pytest.FixtureRequest) -> Case:
     made: Case = request.param
     return made
@@ -40,6 +40,7 @@ def test_subscribe_receive_add_remove_and_everything_back_after_a_restart(case: 
 
         client.ws.subscribe(case.second)
         client.ws.add_pair(case.pair[1])
+        assert client.ws.venue is not None
         pair = client.ws.venue.topic(*case.pair)
         client.wait_for_topics(case.first, case.second, pair)
         client.wait_for_data(case.first, case.second, pair)
@@ -104,7 +105,7 @@ PRIVATE: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-@pytest.fixture(params=PRIVATE.values(), ids=PRIVATE)
+@pytest.fixture(params=PRIVATE.values(), ids=list(PRIVATE))
 def private(request: pytest.FixtureRequest) -> tuple[str, tuple[str, ...]]:
     made: tuple[str, tuple[str, ...]] = request.param
     return made

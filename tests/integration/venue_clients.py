@@ -86,7 +86,8 @@ def listening(
     exchange: FakeExchange, *topics: Any, venue: Venue | None = None, **settings: Any
 ) -> Iterator[Listening]:
     """Run a client that subscribes; at the end it must stop cleanly."""
-    seen, messages = Seen(), []
+    seen = Seen()
+    messages: list[Message] = []
     chosen = exchange.venue if venue is None else venue
     handlers = {name: one for name, one in seen.handlers().items() if name != "on_message"}
     ws = quick(

@@ -17,9 +17,7 @@ NEVER = ConnectionConfig(stale_after=None, max_age=None)
 BEGIN = 1000.0  # monotonic
 
 
-def look(
-    age: float, *, config: ConnectionConfig = CONFIG, **vitals: float | None
-) -> Failure | None:
+def look(age: float, *, config: ConnectionConfig = CONFIG, **vitals: Any) -> Failure | None:
     """Look at a connection that is so old."""
     return verdict(
         Vitals(BEGIN, vitals.pop("last_message_at", None), **vitals), config, BEGIN + age
@@ -30,6 +28,11 @@ def test_a_connection_that_is_not_open_has_no_verdict() -> None:
     closed = Vitals(connected_at=None, last_message_at=0.0, send_due=0.0)
 
     assert verdict(closed, CONFIG, 1e9) is None
+
+
+def test_silence_means_nothing_where_no_topic_is_wanted() -> None:
+    assert look(100.0) is not None
+    assert look(100.0, expects_data=False) is None
 
 
 # The feed.
