@@ -14,13 +14,11 @@ from collections.abc import Callable, Sequence
 from ..errors import ConfigurationError, SubscriptionLimitError
 from .listen_parser import add_listen
 from .output import silence_standard_output
-from .parsing import add_command
+from .parsing import EXIT_UNKNOWN, add_command
 
 __all__ = ["build_parser", "main"]
 
 EXIT_BAD_ARGUMENT = 2
-#: What monitoring plug-ins say when they cannot tell: ``status`` does.
-EXIT_UNKNOWN = 3
 EXIT_INTERRUPTED = 130
 
 _DESCRIPTION = "Keep WebSocket connections alive, from a shell."

@@ -6,7 +6,10 @@ import argparse
 from collections.abc import Callable
 from typing import TypeAlias
 
-__all__ = ["Commands", "add_command"]
+__all__ = ["EXIT_UNKNOWN", "Commands", "add_command"]
+
+#: What monitoring plug-ins say when they cannot tell, and ``status`` with them.
+EXIT_UNKNOWN = 3
 
 #: Where a command is added.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"

@@ -22,8 +22,8 @@ from ..errors import ConfigurationError, describe
 from ..observe import format_report
 from ..runtime.clock import monotonic
 from ..runtime.http_client import HttpAnswer, HttpClient, NoAnswerError, parse_base_url
-from .command import EXIT_UNKNOWN
 from .output import LineWriter, Screen, silence_standard_output
+from .parsing import EXIT_UNKNOWN
 
 __all__ = ["Look", "StatusSource", "UnknownStatusError", "run_status", "target_of"]
 
