@@ -66,6 +66,7 @@ class Status:
         self.expects_data = True  # written by the watchdog: whether silence means something
         #: What was counted by the connection whose place this one has taken; by the keys of stats.
         self.carried: dict[str, int] = dict.fromkeys(_CARRIED, 0)
+        self._last_message_before: float | None = None  # likewise, monotonic
         self.dropped_before = 0  # in earlier lives
         self.unrouted_before = 0
         self.history = ConnectionHistory()
@@ -101,6 +102,7 @@ class Status:
         :param stats: of the other one.
         """
         history, other.history = other.history, ConnectionHistory()
+        self._last_message_before = other.last_message_at
         for key in _CARRIED:
             self.carried[key] += stats[key]
             other.carried[key] -= stats[key]
@@ -220,9 +222,14 @@ class Status:
         return True
 
     @property
+    def last_message_at(self) -> float | None:
+        """When the latest data message came (monotonic), or None before the first."""
+        return self.counters.last_message_at or self._last_message_before
+
+    @property
     def last_message_age(self) -> float | None:
         """Seconds since the latest data message, or None before the first."""
-        at = self.counters.last_message_at
+        at = self.last_message_at
         return None if at is None else max(0.0, monotonic() - at)
 
     def bytes_received(self, attempt: Attempt | None) -> int:
@@ -272,7 +279,7 @@ class Status:
     def _standing(self, attempt: Attempt | None, now: float) -> dict[str, Any]:
         """Where it stands at this moment."""
         state, connected_at = self.state, self.connected_at
-        last_message_at = self.counters.last_message_at
+        last_message_at = self.last_message_at
         duration = 0.0 if connected_at is None else now - connected_at
         age = None if last_message_at is None else max(0.0, now - last_message_at)
         return {

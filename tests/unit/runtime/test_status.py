@@ -173,6 +173,7 @@ def test_a_successor_goes_on_with_counts_and_history() -> None:
     old.begin_life()
     old.note_opened()
     old.counters.messages, old.counters.reconnects, old.generation = 100, 2, 3
+    old.counters.last_message_at = monotonic()
     old.dropped_before, old_handlers.counters.unrouted = 5, 7
     old.note_error("OSError: gone")
     old.note_gap(Gap("feed", (), "sequence", 1.0, 2.0))
@@ -191,6 +192,7 @@ def test_a_successor_goes_on_with_counts_and_history() -> None:
     assert (told["dropped_messages"], told["unrouted_messages"]) == (5, 7)
     assert (told["error_count"], told["callback_errors"], told["gap_count"]) == (1, 1, 2)
     assert told["last_error"] == "OSError: gone"
+    assert told["last_message_age"] is not None
     assert {left[key] for key in new.carried} == {0}  # nothing is counted twice
     past = new.history.as_dict()
     assert [one["text"] for one in past["errors"]] == ["OSError: gone", "ValueError: bad"]
