@@ -10,7 +10,7 @@ from wsresilient import ConfigurationError, Credentials
 from wsresilient.cli.command import build_parser
 from wsresilient.cli.source import Source, source_of
 
-URL = "ws://127.0.0.1:1/"
+URL = "ws://127.0.0.1:1/edge"
 LOGIN = {"WSR_API_KEY": "key", "WSR_API_SECRET": "hunter2", "WSR_PASSPHRASE": "pass"}
 
 

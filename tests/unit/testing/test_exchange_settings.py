@@ -27,7 +27,7 @@ from wsresilient.venues import MEXC, OKX, VENUE_NAMES, Binance, Bybit, Venue, ve
         (lambda e: FakeExchange(Venue(url="ws://h")), "does not speak like Venue.*Binance()"),
         (lambda e: FakeExchange(max_topic=1), "unknown limit 'max_topic'; did you mean 'max_topi"),
         (lambda e: FakeExchange(idle_limit=0), "idle_limit is 0; allowed: above 0, or None"),
-        (lambda e: FakeExchange(connect_rate=(0, 1.0)), "connect_rate is Rate.count=0"),
+        (lambda e: FakeExchange(connect_rate=(0, 1.0)), "count of Rate is 0"),
         (lambda e: e.change_limits(max_age=-1), "max_age is -1"),
         (lambda e: FakeExchange("okx").url_for("tickers:BTC-USDT"), "OKX has no subscription by U"),
         (lambda e: FakeExchange(BinanceFormat()).venue, "for which there is no venue"),
