@@ -1,13 +1,12 @@
 """ResilientWebSocket: what a user holds of one stream that stays up.
 
-It takes the arguments apart, sends, pulls and asks; starting and stopping is in
+It sends, pulls and asks; the topics are in ``topics.py``, starting and stopping in
 ``lifecycle.py``, the reconnect loop in ``supervisor.py``, the decisions in ``core/``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import inspect
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -20,19 +19,22 @@ from ..core.endpoints import EndpointPolicy
 from ..core.events import Message
 from ..core.failure import Failure
 from ..core.frames import Payload
-from ..core.urls import redact_name
-from ..errors import ConfigurationError, NotConnectedError, SubscriptionError
+from ..errors import ConfigurationError, NotConnectedError
 from ..venues.base import Venue
+from .arguments import (
+    checked_dispatcher,
+    checked_name,
+    configured,
+    make_subscriber,
+    registry_of,
+)
 from .clock import monotonic, wall_clock
-from .dispatcher import Dispatcher, default_dispatcher
+from .dispatcher import Dispatcher
 from .handlers import EVENTS
-from .lanes import Batch
-from .lifecycle import ConnectionLifecycle
 from .options import ConnectionOptions
-from .registry import ConnectionRegistry, default_registry, register
-from .routing import Router
+from .registry import register
 from .sending import GateClosedError
-from .subscriber import Subscriber
+from .topics import ConnectionTopics
 
 __all__ = ["ResilientWebSocket", "connect"]
 
@@ -41,7 +43,7 @@ URL = str | Sequence[str] | Callable[[], str | Sequence[str]]
 HandlerT = TypeVar("HandlerT", bound=Callable[..., object])
 
 
-class ResilientWebSocket(ConnectionLifecycle):
+class ResilientWebSocket(ConnectionTopics):
     """One WebSocket that is kept alive by a thread of its own.
 
     Nothing happens before :meth:`start`: the constructor does no I/O and starts no thread.
@@ -127,14 +129,14 @@ class ResilientWebSocket(ConnectionLifecycle):
             endpoint_policy=endpoint_policy,
             connect_limiter=connect_limiter,
         )
-        checked = _configured(config, settings, options)
+        checked = configured(config, settings, options, arguments=ARGUMENTS)
         super().__init__(
-            name=_checked_name(name) or options.default_name(),
+            name=checked_name(name) or options.default_name(),
             options=options,
             config=checked,
             decoder=decoder,
-            dispatcher=_checked_dispatcher(dispatcher),
-            subscriber=_subscriber(options, checked, channels),
+            dispatcher=checked_dispatcher(dispatcher),
+            subscriber=make_subscriber(options, checked, channels),
         )
         given = {
             "message": on_message,
@@ -150,7 +152,7 @@ class ResilientWebSocket(ConnectionLifecycle):
             check_callable("on_state_change" if event == "state" else f"on_{event}", handler)
             if handler is not None:
                 self._add_handler(event, handler)
-        self._registry = _registry_of(monitor)
+        self._registry = registry_of(monitor)
         register(self, self._registry)
 
     def start(self) -> ResilientWebSocket:
@@ -162,66 +164,6 @@ class ResilientWebSocket(ConnectionLifecycle):
         """In a child: let go of the parent's connection without touching it."""
         self._registry.forget_threads()
         super().forget_after_fork()
-
-    # What it is.
-
-    @property
-    def subscriptions(self) -> frozenset[str]:
-        """The topics that are wanted; without a venue there are none."""
-        return frozenset() if self._subscriber is None else self._subscriber.wanted
-
-    @property
-    def confirmed_subscriptions(self) -> frozenset[str]:
-        """The topics that the server has confirmed on the running connection."""
-        return frozenset() if self._subscriber is None else self._subscriber.confirmed
-
-    @property
-    def failed_subscriptions(self) -> dict[str, SubscriptionError]:
-        """The topics that the server has refused or not answered for, and why."""
-        return {} if self._subscriber is None else self._subscriber.failed
-
-    @property
-    def subscriber(self) -> Subscriber:
-        """What holds its topics, for pools.
-
-        :raises ConfigurationError: there is no venue.
-        """
-        return self._need_topics()[0]
-
-    @property
-    def venue(self) -> Venue | None:
-        """The exchange, or None."""
-        return self._options.venue
-
-    @property
-    def is_healthy(self) -> bool:
-        """Whether it is connected and its feed alive."""
-        return self._status.is_healthy()
-
-    def message_of(self, payload: Payload) -> Message | None:
-        """Decode a payload and give it its topic; None where it cannot be read."""
-        if self._router is None:
-            return None
-        try:
-            return self._router.message(payload, Batch([], 0, self.generation, wall_clock()))
-        except Exception:  # whoever delivers it finds it again, and tells it
-            return None
-
-    def is_fresh(self, topic: str | None = None, *, max_age: float) -> bool:
-        """Tell whether data has come lately.
-
-        :param topic: None: any data of the connection.
-        :param max_age: seconds.
-        :raises ConfigurationError: a topic, where there is no venue.
-        """
-        check_seconds("max_age", max_age)
-        age = self._status.last_message_age
-        if topic is not None:
-            subscriber, router = self._need_topics(topic)
-            (checked,) = subscriber.checked([topic])
-            router.is_freshness_wanted = True
-            age = router.age(checked)
-        return age is not None and age <= max_age
 
     # Handlers.
 
@@ -431,76 +373,7 @@ class ResilientWebSocket(ConnectionLifecycle):
             except NotConnectedError:
                 return
 
-    # Subscriptions.
 
-    def _need_topics(self, *wanted: object) -> tuple[Subscriber, Router]:
-        if self._subscriber is None or self._router is None:
-            shown = ", ".join(map(repr, wanted)) or "topics"
-            raise ConfigurationError(
-                f"{shown:.80}: topics belong to a venue, and this connection has none; give venue="
-            )
-        return self._subscriber, self._router
-
-    def _topics_changed(self, group_changed: bool) -> None:
-        life = self._life
-        if life is None:
-            return
-        if group_changed and self._options.url is None:
-            life.request_reconnect("the topics are on another route of the exchange")
-        life.wake()
-
-    def subscribe(self, *topics: Any, handler: Callable[[Message], object] | None = None) -> None:
-        """Want these topics too: now, or as soon as there is a connection. Idempotent.
-
-        It returns at once; the server's answer shows in :attr:`confirmed_subscriptions` or
-        :attr:`failed_subscriptions`.
-
-        :param topics: in the venue's notation, or pairs ``(channel, symbol)``.
-        :param handler: ``(message: Message)`` for just these topics, beside on_data.
-        :raises ConfigurationError: there is no venue, or one is no topic of it.
-        :raises SubscriptionLimitError: not all of them fit; nothing has changed.
-        """
-        subscriber, _ = self._need_topics(*topics)
-        self._topics_changed(subscriber.subscribe(topics, handler))
-
-    def unsubscribe(self, *topics: Any) -> None:
-        """Want these topics no more; their handlers go with them. Idempotent.
-
-        :param topics: as for :meth:`subscribe`.
-        :raises ConfigurationError: there is no venue, or one is no topic of it.
-        """
-        subscriber, _ = self._need_topics(*topics)
-        self._topics_changed(subscriber.unsubscribe(topics))
-
-    def set_subscriptions(self, topics: Iterable[Any]) -> None:
-        """Make these the topics that are wanted; only the difference goes out.
-
-        :param topics: as for :meth:`subscribe`.
-        :raises ConfigurationError: there is no venue, or one is no topic of it.
-        :raises SubscriptionLimitError: not all of them fit; nothing has changed.
-        """
-        subscriber, _ = self._need_topics(topics)
-        self._topics_changed(subscriber.replace(topics))
-
-    def add_pair(self, symbol: str) -> None:
-        """Subscribe the configured channels of a symbol.
-
-        :raises ConfigurationError: there is no venue, there are no ``channels``, or the symbol
-            is none.
-        """
-        subscriber, _ = self._need_topics(symbol)
-        self.subscribe(*subscriber.pair_topics(symbol))
-
-    def remove_pair(self, symbol: str) -> None:
-        """Unsubscribe the configured channels of a symbol.
-
-        :raises ConfigurationError: as :meth:`add_pair`.
-        """
-        subscriber, _ = self._need_topics(symbol)
-        self.unsubscribe(*subscriber.pair_topics(symbol))
-
-
-POLICY_NAMES = frozenset(field.name for field in dataclasses.fields(ReconnectPolicy) if field.init)
 ARGUMENTS = tuple(
     name
     for name, parameter in inspect.signature(ResilientWebSocket.__init__).parameters.items()
@@ -515,76 +388,3 @@ def connect(url: URL | None = None, **settings: Any) -> ResilientWebSocket:
     :returns: the started connection; it may not be connected yet.
     """
     return ResilientWebSocket(url, **settings).start()
-
-
-def _subscriber(
-    options: ConnectionOptions, config: ConnectionConfig, channels: object
-) -> Subscriber | None:
-    """Make what holds the topics, where there is a venue."""
-    if options.venue is None:
-        if channels is not None:
-            raise ConfigurationError("channels= needs venue=, which knows them")
-        return None
-    if isinstance(channels, str) or (channels is not None and not isinstance(channels, Iterable)):
-        raise ConfigurationError(f"channels is {channels!r:.60}; allowed: a list of names, or None")
-    venue = options.venue
-    url_topics = () if callable(options.url) else venue.url_topics(venue.urls()[0])
-    return Subscriber(
-        venue,
-        config,
-        channels=channels or (),
-        url_topics=url_topics,
-        has_credentials=options.auth is not None,
-    )
-
-
-def _configured(
-    config: ConnectionConfig | None, settings: dict[str, Any], options: ConnectionOptions
-) -> ConnectionConfig:
-    if config is not None and not isinstance(config, ConnectionConfig):
-        raise ConfigurationError(f"config is {config!r:.60}; allowed: a ConnectionConfig, or None")
-    for name in settings:
-        if name in POLICY_NAMES:
-            raise ConfigurationError(
-                f"{name} is a setting of the policy; allowed: reconnect=ReconnectPolicy({name}=...)"
-            )
-        if name not in ConnectionConfig.names():
-            raise unknown_name("argument", name, (*ConnectionConfig.names(), *ARGUMENTS))
-    venue = options.venue
-    if config is None and venue is not None:
-        private = venue.private_topics if options.auth is not None else ()
-        group = venue.group_of(private[0]) if private else None
-        settings = {**venue.settings_for(group=group), **settings}
-    merged = (config or ConnectionConfig()).replace(**settings)
-    if merged.rotation == "make_before_break":
-        _refuse_unavailable(**{"rotation='make_before_break'": True})
-    return merged
-
-
-def _checked_name(name: object) -> str | None:
-    if name is not None and (not isinstance(name, str) or not name):
-        raise ConfigurationError(f"name is {name!r:.60}; allowed: a str that is not empty, or None")
-    return None if name is None else redact_name(name)
-
-
-def _checked_dispatcher(dispatcher: object) -> Dispatcher:
-    if dispatcher is None:
-        return default_dispatcher()
-    if not isinstance(dispatcher, Dispatcher):
-        raise ConfigurationError(
-            f"dispatcher is {dispatcher!r:.60}; allowed: a Dispatcher, or None"
-        )
-    return dispatcher
-
-
-def _registry_of(monitor: Any) -> ConnectionRegistry:
-    registry = default_registry() if monitor is None else getattr(monitor, "registry", None)
-    if not isinstance(registry, ConnectionRegistry):
-        raise ConfigurationError(f"monitor is {monitor!r:.60}; allowed: a Monitor, or None")
-    return registry
-
-
-def _refuse_unavailable(**arguments: object) -> None:
-    for name, value in arguments.items():
-        if value is not None:
-            raise ConfigurationError(f"{name} is not available in this version; leave it out")

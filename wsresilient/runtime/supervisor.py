@@ -9,31 +9,27 @@ from __future__ import annotations
 
 import math
 import threading
-import traceback
 from collections.abc import Callable, Hashable
-from dataclasses import replace
 from typing import Any
 
 from ..config import ConnectionConfig
 from ..core.endpoints import EndpointList
 from ..core.events import Gap
-from ..core.failure import Failure, FailureKind, classify, refused_by_close
+from ..core.failure import Failure, FailureKind, classify
 from ..core.frames import Payload
 from ..core.policing import NextStep, RetryHistory
 from ..core.state import ConnectionState
 from ..errors import (
     AuthenticationError,
-    ConfigurationError,
     ConnectionFailedError,
-    ConnectionLostError,
     NotConnectedError,
-    VenueError,
     as_exception,
     describe,
 )
 from .clock import monotonic, wall_clock
 from .delivery import Delivery
 from .handlers import HandlerSet
+from .judging import final_word, planning_failed
 from .logs import Log
 from .options import ConnectionOptions
 from .outgoing import Outgoing
@@ -279,7 +275,7 @@ class Supervisor:
         except BaseException as error:  # a user's function may raise anything
             if status.state is not ConnectionState.CONNECTING:
                 self._advance(ConnectionState.CONNECTING, "preparing an attempt")
-            failure = self._final_word(_callable_failed(error, self._planner))
+            failure = self._judge(planning_failed(error, self._planner))
         else:
             failure = self._run(attempt)
         self._close_books(attempt, failure)
@@ -296,33 +292,11 @@ class Supervisor:
             self.attempt = None
         if attempt.recorded is not None:
             # What was recorded is why it was cut; the exception is only how that looked.
-            return self._final_word(attempt.recorded)
-        return self._final_word(classify(error or NotConnectedError("the connection ended")))
+            return self._judge(attempt.recorded)
+        return self._judge(classify(error or NotConnectedError("the connection ended")))
 
-    def _final_word(self, failure: Failure) -> Failure:
-        """Let the venue, and at last the user's classify, judge what is no plan of ours."""
-        venue, error = self._options.venue, failure.error
-        if (
-            venue is not None
-            and isinstance(error, ConnectionLostError)
-            and error.close_code in venue.fatal_close_codes
-        ):
-            failure = refused_by_close(error)
-        if failure.planned or self._options.classify is None:
-            return failure
-        try:
-            judged: object = self._options.classify(failure)
-        except BaseException:  # a user's function may raise anything
-            log.exception("%s: the classify handler raised; ignored", self._status.name)
-            return failure
-        if not isinstance(judged, Failure) or not judged.is_sound:
-            log.error(
-                "%s: the classify handler gave %.200r instead of a Failure; ignored",
-                self._status.name,
-                judged,
-            )
-            return failure
-        return judged
+    def _judge(self, failure: Failure) -> Failure:
+        return final_word(failure, self._options, name=self._status.name)
 
     def _close_books(self, attempt: Attempt | None, failure: Failure) -> None:
         """Count and tell the end of an attempt: on_error, then on_close."""
@@ -517,14 +491,3 @@ class Supervisor:
     def has_greeted(self) -> bool:
         """Whether on_open of the running connection is over."""
         return self._greeted == self._status.generation
-
-
-def _callable_failed(error: BaseException, planner: AttemptPlanner) -> Failure:
-    """Classify what was raised while an attempt was planned; say by whom, and where."""
-    failure = classify(as_exception(error, planner.asking))
-    if isinstance(error, (ConfigurationError, VenueError, AuthenticationError)):
-        return failure
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    text = planner.redact(describe(error))
-    return replace(failure, text=f"{text} (raised by {planner.asking}{where})")
