@@ -5,6 +5,8 @@ The caller holds the pool's lock; time is an argument.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import random
 from collections import deque
 from collections.abc import Callable
@@ -42,7 +44,8 @@ class WarmUp:
         self._batch_size = batch_size
         self._batch_interval = batch_interval
         self._chance = chance
-        self._waiting: deque[tuple[float, PoolMember]] = deque()  # when, who
+        self._waiting: list[tuple[float, int, PoolMember]] = []  # a heap: when, in which order, who
+        self._order = itertools.count()
         self._from = 0.0
         self._count = 0  # since then
         self._started: deque[float] = deque(maxlen=batch_size)
@@ -61,7 +64,7 @@ class WarmUp:
         elif self._count:
             due += self._chance() * SPREAD * self._batch_interval / self._batch_size
         self._count += 1
-        self._waiting.append((due, member))
+        self.postpone(member, due)
 
     def _delay_of(self, index: int) -> float:
         return start_delay(
@@ -76,7 +79,7 @@ class WarmUp:
         if not self._waiting or self.wait(now) > 0.0:
             return None
         self._started.append(now)
-        return self._waiting.popleft()[1]
+        return heapq.heappop(self._waiting)[2]
 
     def wait(self, now: float) -> float:
         """Seconds until the next one's turn."""
@@ -91,8 +94,8 @@ class WarmUp:
         return max(0.0, self._waiting[0][0] - now, window)
 
     def postpone(self, member: PoolMember, until: float) -> None:
-        """Let one wait once more, whose turn came too early."""
-        self._waiting.appendleft((until, member))
+        """Let one wait until then; it holds no other up."""
+        heapq.heappush(self._waiting, (until, next(self._order), member))
 
     def clear(self) -> None:
         """Let nobody wait any more."""

@@ -96,6 +96,18 @@ def test_one_that_came_too_early_waits_once_more() -> None:
     assert queue.take(0.5) is taken
 
 
+def test_one_that_waits_once_more_holds_no_other_up() -> None:
+    queue = warm_up()
+    for name in "abc":
+        queue.add(member(name), 0.0)
+    first = queue.take(0.0)
+    assert first is not None
+    queue.postpone(first, 0.2)
+
+    assert [cast(Any, queue.take(0.11)) for _ in range(3)] == ["b", "c", None]
+    assert queue.take(0.2) is first
+
+
 def test_nobody_waits_after_a_clear() -> None:
     queue = warm_up()
     queue.add(member(), 0.0)
