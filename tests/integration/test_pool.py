@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 import time
 from typing import Any
 
@@ -203,7 +204,9 @@ def test_only_the_connection_of_the_account_logs_in() -> None:
     heard: list[Message] = []
     with (
         FakeExchange("binance") as exchange,
-        pooling(exchange, "btcusdt@trade", auth=CREDENTIALS, on_data=heard.append) as pool,
+        pooling(
+            exchange, "btcusdt@trade", "userData", auth=CREDENTIALS, on_data=heard.append
+        ) as pool,
     ):
         assert pool.subscriptions == {"userData", "btcusdt@trade"}
         assert len(pool.get_connection_metrics()) == 2
@@ -218,7 +221,10 @@ def test_only_the_connection_of_the_account_logs_in() -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"url_or_venue": "ws://127.0.0.1:9"}, "needs a venue: ConnectionPool.Binance"),
+        ({"url_or_venue": "ws://127.0.0.1:9"}, "so it needs one: ConnectionPool.Binance"),
+        ({"url_or_venue": Binance}, r"write Binance\(\)"),
+        ({"url_or_venue": "binance"}, "so it needs one"),
+        ({"venue": MEXC()}, "there are two venues"),
         ({"max_connections": 0}, "max_connections is 0"),
         ({"redundancy": 11}, "redundancy is 11"),
         ({"url_or_venue": MEXC(), "redundancy": 12, "max_connections": 20}, "allows 10 conn"),
@@ -241,6 +247,29 @@ def test_only_the_connection_of_the_account_logs_in() -> None:
 def test_wrong_arguments_are_named(arguments: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigurationError, match=text):
         ConnectionPool(**{"url_or_venue": Binance(), **arguments})
+
+
+@pytest.mark.parametrize("wrong", ["btcusdt@trade", "", 3, None])
+def test_topics_come_in_a_list(wrong: Any) -> None:
+    pool = ConnectionPool(Binance())
+    pool.subscribe("btcusdt@trade")
+    with pytest.raises(ConfigurationError, match="allowed: a list of topics"):
+        pool.set_subscriptions(wrong)
+
+    assert pool.subscriptions == {"btcusdt@trade"}
+
+
+def test_private_topics_without_credentials_leave_nothing_behind() -> None:
+    pool = ConnectionPool(Binance())
+    with pytest.raises(ConfigurationError, match="is private"):
+        pool.subscribe("btcusdt@trade", "userData")
+
+    assert pool.subscriptions == frozenset()
+    assert pool.get_connection_metrics() == {}
+
+
+def test_credentials_bring_no_topics_of_their_own() -> None:
+    assert ConnectionPool(Binance(), auth=CREDENTIALS).subscriptions == frozenset()
 
 
 @pytest.mark.parametrize("call", ["subscribe", "unsubscribe", "set_subscriptions"])
@@ -325,8 +354,10 @@ def test_warm_up_is_by_batches_and_says_who_waits() -> None:
 def test_stop_from_inside_a_handler_returns_at_once() -> None:
     results: list[tuple[bool, float]] = []
     pools: list[ConnectionPool] = []
+    both_inside = threading.Barrier(2, timeout=PATIENCE)
 
     def stop(_message: Message) -> None:
+        both_inside.wait()  # each would wait for the other
         before = time.monotonic()
         stopped = pools[0].stop(PATIENCE)
         results.append((stopped, time.monotonic() - before))
@@ -334,9 +365,9 @@ def test_stop_from_inside_a_handler_returns_at_once() -> None:
     with FakeExchange("binance", rate=500.0) as exchange:
         pool = ConnectionPool(exchange.venue, max_subscriptions_per_connection=1, on_data=stop)
         pools.append(pool)
-        pool.subscribe(*trades(exchange.symbols))
+        pool.subscribe(*trades(exchange.symbols[:2]))
         pool.start()
-        wait_until(lambda: results)
+        wait_until(lambda: len(results) == 2)
         assert pool.stop(PATIENCE)
         assert all(not stopped and seconds < PATIENCE / 2 for stopped, seconds in results)
         assert [name for name in library_threads() if "test" not in name] == []
@@ -362,6 +393,30 @@ def test_a_stuck_handler_holds_up_its_own_connection_only() -> None:
             assert not pool.stop(0.5)
             assert time.monotonic() - before < PATIENCE / 2
             gate.open()
+
+
+def test_one_that_has_not_ended_yet_holds_no_other_up_when_the_pool_starts_again() -> None:
+    gate, numbers = Gate(), Numbers()
+
+    def handle(message: Message) -> None:
+        if message.topic == stuck:
+            gate.pass_through()
+        numbers.on_data(message)
+
+    with FakeExchange("binance", rate=500.0) as exchange:
+        stuck, *others = trades(exchange.symbols)
+        with pooling(
+            exchange, stuck, *others, max_subscriptions_per_connection=1, on_data=handle
+        ) as pool:
+            gate.wait_for_arrival()
+            assert not pool.stop(0.1)
+            numbers.by_topic.clear()
+            pool.start()
+            wait_until(lambda: set(numbers.by_topic) == set(others), PATIENCE / 2)
+            assert pool.get_statistics()["waiting_connections"] == 1
+            gate.open()
+            assert pool.wait_until_ready(PATIENCE)
+            numbers.wait_for([stuck, *others])
 
 
 def test_handlers_may_change_the_pool() -> None:

@@ -20,11 +20,13 @@ from wsresilient import (
     Message,
     Monitor,
     StateChange,
+    SubscriptionLimitError,
 )
 from wsresilient.runtime import handover, pool_keeper, pool_moves, rotation_plan
 from wsresilient.runtime.pool_member import PoolMember
 from wsresilient.testing import FakeExchange, wait_until
 
+from .clients import library_threads
 from .pool_tools import Numbers, by_itself, pooling, settle, symbols, trades
 from .servers import PATIENCE
 from .test_pool import unpaced
@@ -174,13 +176,68 @@ def test_rotations_and_moves_wait_for_each_other() -> None:
         pool.unsubscribe(*gone)
         pool.rotate()
         assert pool.rebalance() == 2
+        wait_until(lambda: pool._moves.is_under_way and not pool._moves.replacing)
         pool.rotate()
         settle(pool)
         numbers.wait_for(kept, 5)
 
         assert numbers.faults(kept) == []
         assert sorted(market.loads()) == [3, 3, 3]
-        assert pool.get_statistics()["rotations"] >= 3
+        assert set(market.exchange.subscriptions.values()) == {1}
+        assert pool.get_statistics()["rotations"] == 6
+
+
+def test_what_the_old_connection_still_brings_is_dropped_until_it_has_left() -> None:
+    with trading(pairs=12, connections=2, rate=3000.0) as market:
+        pool, numbers = market.pool, market.numbers
+        gone = market.group(1)[:-1]
+        kept = [topic for topic in market.topics if topic not in gone]
+        full = pool._roster.members()[0]
+        asked: list[tuple[str, ...]] = []
+        leave, full.ws.unsubscribe = full.ws.unsubscribe, lambda *topics: asked.append(topics)  # type: ignore[method-assign]
+        pool.unsubscribe(*gone)
+        assert pool.rebalance() == 2
+        settle(pool)
+        numbers.wait_for(kept, 20)
+        assert numbers.faults(kept) == []
+        moved = set(asked[0])
+
+        # Until then nothing can move again.
+        stay = [topic for topic in kept if topic in full.topics() and topic not in moved]
+        pool.unsubscribe(*[topic for topic in stay if topic not in stay[:1]])
+        full.ws.unsubscribe = leave  # type: ignore[method-assign]
+        assert pool.rebalance() > 0
+        assert pool.is_moving
+        assert not eventually(lambda: pool._moves.is_under_way, within=0.1)
+        leave(*moved, *stay[1:])
+        settle(pool)
+        assert set(market.exchange.subscriptions.values()) == {1}
+
+
+def test_topics_on_their_way_take_up_room() -> None:
+    gate, numbers = Gate(), Numbers()
+    blocked: set[str] = set()
+
+    def handle(message: Message) -> None:
+        numbers.on_data(message)
+        if message.topic in blocked:
+            gate.pass_through()
+
+    with trading(pairs=12, connections=2, numbers=numbers, on_data=handle) as market:
+        pool = market.pool
+        gone = market.group(1)[:-1]
+        pool.unsubscribe(*gone)
+        blocked.update(market.group(0))
+        gate.wait_for_arrival()  # so that the move cannot begin yet
+        assert pool.rebalance() == 2
+        wait_until(lambda: pool._moves.is_under_way)
+        with pytest.raises(SubscriptionLimitError, match="and 3 fit"):
+            pool.subscribe(*gone)
+        pool.subscribe(*gone[:3])
+        blocked.clear()
+        gate.open()
+        settle(pool)
+        assert sorted(market.loads()) == [4, 6]
 
 
 def test_two_planes_miss_nothing_when_a_connection_is_cut() -> None:
@@ -268,7 +325,11 @@ def test_one_connection_is_seen_under_each_name() -> None:
         assert seen == {("pool-1", "pool-2", "pool-3")}
         assert told.count("open") == 6
         assert changes[states:] == []
-        assert monitor.get_summary()["status"] == "ok"
+        summary = monitor.get_summary()
+        assert summary["status"] == "ok"
+        assert sorted(summary["connections"]) == ["pool-1", "pool-2", "pool-3"]
+        assert {one["generation"] for one in summary["connections"].values()} == {2}
+        assert summary["total_subscriptions"] == 6
         assert exchange.connection_count == 3
 
 
@@ -538,6 +599,8 @@ def test_stop_in_every_phase_leaves_nothing_and_a_start_has_all_topics(
         gate.open()
         assert stopped or phase == "switching"
         assert pool.stop(PATIENCE)
+        assert [name for name in library_threads() if not name.startswith("wsr-test-")] == []
+        assert not pool.is_moving
         wait_until(lambda: exchange.connection_count == 0)
         assert pool.subscriptions == set(topics)
 
@@ -549,6 +612,7 @@ def test_stop_in_every_phase_leaves_nothing_and_a_start_has_all_topics(
         numbers.wait_for(topics, 3)
         assert numbers.faults(topics) == []
         assert exchange.connection_count == 2
+        assert not pool.is_moving
 
 
 def test_what_was_moved_is_looked_at_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -565,3 +629,55 @@ def test_what_was_moved_is_looked_at_for_a_while_only(monkeypatch: pytest.Monkey
         wait_until(lambda: not any(member._gates for member in members))
         market.numbers.wait_for(kept, 3)
         assert market.numbers.faults(kept) == []
+
+
+def test_a_stop_during_the_switch_loses_no_topic_that_has_joined() -> None:
+    gate = Gate()
+    gate.open()
+    stuck = [False]
+
+    def handle(_message: Message) -> None:
+        if stuck[0]:
+            gate.pass_through()
+
+    with FakeExchange("binance", rate=400.0) as exchange:
+        first, second, third, *_ = trades(exchange.symbols)
+        with pooling(exchange, first, second, rotation=MAKE, on_data=handle) as pool:
+            (member,) = pool._roster.members()
+            pool.rotate()
+            wait_until(lambda: member.replacement is not None, PATIENCE)
+            assert member.replacement is not None
+            change = member.replacement.handover
+            wait_until(lambda: change.has_begun, PATIENCE)
+            gate._open.clear()
+            stuck[0] = True
+            wait_until(lambda: change.phase is handover.Phase.SWITCHING, 3 * PATIENCE)
+            pool.subscribe(third)
+            stuck[0] = False
+            gate.open()
+            pool.stop()
+            assert pool.subscriptions == {first, second, third}
+
+
+def test_stuck_handlers_do_not_keep_others_from_being_rotated() -> None:
+    gate = Gate()
+    with FakeExchange("binance", rate=400.0) as exchange:
+        topics = trades(exchange.symbols)[:5]
+        stuck = set(topics[:4])
+
+        def handle(message: Message) -> None:
+            if message.topic in stuck:
+                gate.pass_through()
+
+        with pooling(
+            exchange,
+            *topics,
+            rotation=MAKE,
+            on_data=handle,
+            max_subscriptions_per_connection=1,
+        ) as pool:
+            for _ in range(4):
+                gate.wait_for_arrival()
+            pool.rotate()
+            wait_until(lambda: pool.get_statistics()["rotations"] == 1, 3 * PATIENCE)
+            gate.open()

@@ -7,6 +7,7 @@ exchange) never share topics.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,12 +37,14 @@ class Load:
     :ivar topics: in order.
     :ivar group: of its topics; None: it has none yet, or they need none.
     :ivar rate: messages a minute, where connections are compared by it; else None.
+    :ivar is_usable: False: it has given up; it gets a topic only where no other has room.
     """
 
     name: str
     topics: list[str] = field(default_factory=list)
     group: str | None = None
     rate: float | None = None
+    is_usable: bool = True
 
     @property
     def weight(self) -> tuple[float, int]:
@@ -89,7 +92,7 @@ def place(
     :param new_name: gives the name of a connection to be opened.
     """
     placing = _Placing(
-        [Load(one.name, list(one.topics), one.group, one.rate) for one in loads],
+        [dataclasses.replace(one, topics=list(one.topics)) for one in loads],
         limits,
         max_connections,
         traits,
@@ -149,19 +152,24 @@ class _Placing:
     def _best_for(self, bundle: list[str]) -> Load | None:
         group = self._traits.group_of(bundle[0])
         home = self._home.get(self._traits.symbol_of(bundle[0]) or "")
-        if home is not None and self._suits(home, group) and self._has_room(home, bundle):
+        if (
+            home is not None
+            and home.is_usable
+            and self._suits(home, group)
+            and self._has_room(home, bundle)
+        ):
             return home
         open_ones = [
             load
             for load in self._loads
             if self._suits(load, group) and self._has_room(load, bundle)
         ]
-        if open_ones:
-            return min(open_ones, key=lambda load: load.weight)
+        usable = [load for load in open_ones if load.is_usable]
         empty = Load("", [], group)
-        if len(self._loads) < self._max_connections and self._has_room(empty, bundle):
+        may_open = len(self._loads) < self._max_connections and self._has_room(empty, bundle)
+        if not usable and may_open:
             return self._open(group)
-        return None
+        return min(usable or open_ones, key=lambda load: load.weight, default=None)
 
     def _suits(self, load: Load, group: str | None) -> bool:
         return not load.topics or group is None or load.group in (None, group)
@@ -201,7 +209,8 @@ def rebalance(loads: Iterable[Load], *, traits: TopicTraits) -> list[Move]:
     """
     by_group: dict[str | None, list[Load]] = defaultdict(list)
     for load in loads:
-        by_group[load.group if load.topics else None].append(load)
+        if load.is_usable:  # one that has given up keeps what it has
+            by_group[load.group if load.topics else None].append(load)
     if len(by_group) > 1 and None in by_group:
         # Empty connections may serve any group: the one with the most topics for each of them.
         spare = by_group.pop(None)

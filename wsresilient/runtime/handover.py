@@ -28,8 +28,9 @@ OVERLAP = 0.5
 PROOF_TIMEOUT = 10.0
 #: Seconds after the switch in which quiet topics of the new connection are looked at.
 CATCH_UP = 10.0
-#: Messages that may be held; beyond it the switch is made at once, or the new connection waits.
+#: Messages, and bytes of them, that may be held.
 MOST_HELD = 100_000
+MOST_HELD_BYTES = 64 * 1024 * 1024
 #: Messages of the old connection that are remembered; beyond it the handover is given up.
 MOST_REMEMBERED = 1_000_000
 
@@ -66,6 +67,9 @@ class Handover:
         delivers, on the thread that steps; what it raises ends the handover.
     :param timeout: seconds in which the new connection has to be confirmed.
     :param now: monotonic seconds.
+    :param most_held: messages of the new one that may be held; beyond it the switch is made at
+        once, or the new connection waits for the old one's handler.
+    :param most_held_bytes: the same in bytes.
     :ivar topics: those that are moving now.
     :ivar error: what ``begin_new`` raised, or None.
     :ivar is_old_free: whether what the old one brings is looked at no more.
@@ -85,12 +89,16 @@ class Handover:
         timeout: float,
         now: float,
         identify_new: Identify | None = None,
+        most_held: int = MOST_HELD,
+        most_held_bytes: int = MOST_HELD_BYTES,
     ) -> None:
         self._old = old
         self._new = new
         self._identify = identify
         self._identify_new = identify_new or identify
         self._begin_new = begin_new
+        self._most_held = most_held
+        self._most_held_bytes = most_held_bytes
         self._lock = threading.Lock()  # guards the writing of topics and phase
         self.topics = frozenset(topics)  # replaced, never changed
         self.phase = Phase.OPENING
@@ -110,7 +118,9 @@ class Handover:
         # Written by the new connection's serving thread.
         self._held: list[_Held] = []
         self._behind: set[str] = set()
+        self._held_bytes = 0
         self._dropped_new = 0
+        self._dropped_at_end = 0  # written by who gives up, once
         self.is_old_free = False  # nobody looks at what the old one brings any more
         self.is_new_free = False  # nor at what the new one brings
         #: The old one has delivered its last, or all is given up: nobody has to wait.
@@ -129,9 +139,14 @@ class Handover:
         return self.phase in (Phase.DONE, Phase.FAILED)
 
     @property
+    def has_begun(self) -> bool:
+        """Whether the new connection was asked for the topics; before that a handler is awaited."""
+        return self._has_begun
+
+    @property
     def duplicates(self) -> int:
         """Messages that came over both and were delivered once."""
-        return self._dropped_old + self._dropped_new
+        return self._dropped_old + self._dropped_new + self._dropped_at_end
 
     # From any thread.
 
@@ -164,9 +179,13 @@ class Handover:
                 return False
             self.phase = Phase.FAILED
         self._old_is_over.set()
-        self._held = []
+        self._let_go_of_held()
         self.release_old()
         return True
+
+    def _let_go_of_held(self) -> None:
+        held, self._held = self._held, []
+        self._dropped_at_end += len(held)
 
     def cancel(self) -> None:
         """Let go of both connections, which are being stopped."""
@@ -174,6 +193,7 @@ class Handover:
             if self.phase is not Phase.DONE:
                 self.phase = Phase.FAILED
         self._old_is_over.set()
+        self._let_go_of_held()
         self.release_old()
         self.release_new()
 
@@ -226,14 +246,23 @@ class Handover:
             elif self.phase is not Phase.FAILED:
                 self._overlap.brought(topic, identity, generation=batch.generation)
                 self._held.append(_Held(payload, topic, identity, batch.received_at))
-        if len(self._held) >= MOST_HELD:
+                self._held_bytes += len(payload)
+        if self._is_full(1.0):
             self._wait_for_old()
         return kept
+
+    def _is_full(self, share: float) -> bool:
+        """Whether so large a part of what may be held is held."""
+        return (
+            len(self._held) >= share * self._most_held
+            or self._held_bytes >= share * self._most_held_bytes
+        )
 
     def _wait_for_old(self) -> None:
         """Hold no more than can be held: be as slow as the old connection's handler."""
         self._held = self._undelivered()
-        if len(self._held) >= MOST_HELD // 2:
+        self._held_bytes = sum(len(held.payload) for held in self._held)
+        if self._is_full(0.5):
             self._old_is_over.wait()
             self._release()
 
@@ -345,7 +374,7 @@ class Handover:
     def _is_overlap_over(self, now: float) -> bool:
         assert self._confirmed_at is not None
         age = now - self._confirmed_at
-        if len(self._held) >= MOST_HELD or age >= PROOF_TIMEOUT:
+        if self._is_full(1.0) or age >= PROOF_TIMEOUT:
             return True
         if not self._overlap.is_proved(self.topics, self._confirmed_generation):
             return False

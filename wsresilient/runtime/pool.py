@@ -142,14 +142,13 @@ class ConnectionPool(PoolHealth):
             settings=settings,
             channels=checked_channels(channels),
             private=private,
+            has_credentials=has_auth,
             make=make,
             is_due=plan.is_due,
             message_key=message_key,
             on_state_change=on_state_change,
             on_error=connection_settings.get("on_error"),
         )
-        if private:
-            self.subscribe(*private)
         _all.add(self)
 
     def __repr__(self) -> str:

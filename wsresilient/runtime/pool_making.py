@@ -39,10 +39,16 @@ def venue_of(url_or_venue: Any, venue: Any) -> tuple[Any, Venue]:
     """
     url = None if isinstance(url_or_venue, Venue) else url_or_venue
     chosen = url_or_venue if url is None else venue
-    if not isinstance(chosen, Venue):
+    if url is None and venue is not None and venue is not url_or_venue:
         raise ConfigurationError(
-            "a pool places topics, so it needs a venue: ConnectionPool(Binance(), ...), or "
-            "ConnectionPool(url, venue=Binance(), ...)"
+            f"there are two venues, {url_or_venue!r:.60} and venue={venue!r:.60}; allowed: one"
+        )
+    if not isinstance(chosen, Venue):
+        kinds = [one for one in (url_or_venue, venue) if isinstance(one, type)]
+        hint = f"; write {kinds[0].__name__}()" if kinds else ""
+        raise ConfigurationError(
+            f"venue is {chosen!r:.60}; a pool places topics, so it needs one: "
+            f"ConnectionPool(Binance(), ...), or ConnectionPool(url, venue=Binance(), ...){hint}"
         )
     return url, chosen
 

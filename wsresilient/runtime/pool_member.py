@@ -140,7 +140,7 @@ class PoolMember:
         """Say what it carries and is about to carry, for placement."""
         rate = self.ws.get_stats()["messages_per_minute"] if by_rate else None
         topics = list(dict.fromkeys((*self.topics(), *self.incoming)))
-        return Load(self.name, topics, self.group, rate)
+        return Load(self.name, topics, self.group, rate, is_usable=not self.is_given_up)
 
     def subscribe(self, topics: Iterable[str], handlers: Handlers) -> None:
         """Want topics on it, and on the connection that is about to replace it."""
@@ -149,14 +149,21 @@ class PoolMember:
             self._want(wanted, handlers)
             return
         successor, handover = self.replacement
-        if handover.include(wanted):
+        # Before the handover hears of them: it takes for confirmed what is not asked for.
+        if successor.is_started:  # else it gets them with all others
+            successor.subscribe(wanted, handlers)
+        if handover.include(wanted) or handover.phase is Phase.FAILED:
             self._want(wanted, handlers)
-            if successor.is_started:  # else it gets them with all others
-                successor.subscribe(wanted, handlers)
-        elif handover.phase is Phase.FAILED:
-            self._want(wanted, handlers)
-        else:
+        elif not successor.is_started:
             successor.subscribe(wanted, handlers)  # it has taken over
+
+    def give_up_replacement(self) -> None:
+        """Let go of the connection that was to replace it; what that one alone wanted is kept."""
+        replacement, self.replacement = self.replacement, None
+        if replacement is not None:
+            mine = self.ws.subscriptions
+            left = tuple(topic for topic in replacement.member.topics() if topic not in mine)
+            self._want(left, replacement.member.ws.subscriber.handlers)
 
     def _want(self, topics: tuple[str, ...], handlers: Handlers) -> None:
         alike: dict[tuple[TopicHandler, ...], list[str]] = {}
@@ -169,12 +176,9 @@ class PoolMember:
                 self.ws.subscribe(*some)
 
     def unsubscribe(self, topics: Iterable[str]) -> None:
-        """Want topics no more, neither on it nor on the connection that is about to replace it."""
+        """Want topics no more; the connection that is about to replace it is asked by itself."""
         gone = set(topics)
         self.incoming -= gone
-        if self.replacement is not None:
-            self.replacement.handover.forget(gone)
-            self.replacement.member.unsubscribe(gone)
         mine = gone.intersection(self.ws.subscriptions)
         mine.update(gone.intersection(self.ws.failed_subscriptions))
         if mine:
@@ -317,4 +321,4 @@ class PoolMember:
         self._gates = ()
         self.is_started = False
         self.incoming = set()
-        self.replacement = None
+        self.give_up_replacement()

@@ -96,7 +96,8 @@ class PoolMoves:
     def opening(self) -> int:
         """Those of them that wait for the server, and not for a handler."""
         return sum(
-            one.retires and one.handover.phase is not Phase.SWITCHING for one in self._moving
+            one.retires and one.handover.has_begun and one.handover.phase is not Phase.SWITCHING
+            for one in self._moving
         )
 
     def involves(self, member: PoolMember) -> bool:
@@ -142,9 +143,6 @@ class PoolMoves:
             self._subscribe(new, names)
             old.unsubscribe(names)
             return
-        for one in self._draining:
-            if one.old is new:
-                one.handover.forget(names)  # they come back to where they were
 
         def begin() -> None:
             with self._roster.hold():
@@ -173,6 +171,8 @@ class PoolMoves:
             begin_new=begin,
             timeout=self._timeout,
             now=now,
+            most_held=new.ws.config.queue_size,
+            most_held_bytes=new.ws.config.queue_bytes,
         )
 
     def cancel(self) -> None:
@@ -184,7 +184,7 @@ class PoolMoves:
             self._duplicates += one.handover.duplicates
         for one in moving:
             if one.retires:
-                one.old.replacement = None
+                one.old.give_up_replacement()
                 self._roster.let_go(one.new)
             else:
                 one.new.unsubscribe(one.handover.topics)
@@ -202,7 +202,7 @@ class PoolMoves:
         for one in moving:
             if one.new.ws.state is ConnectionState.FAILED:
                 one.handover.fail()
-            elif one.new.generation == 0:
+            elif one.handover.has_begun and one.new.generation == 0:
                 one.handover.postpone(now)  # it waits for the budget of connects
             phase = one.handover.step(now)
             if phase is Phase.DONE:
@@ -277,7 +277,7 @@ class PoolMoves:
             if not self._end(one, now):
                 return
             if one.retires:
-                one.old.replacement = None
+                one.old.give_up_replacement()
                 self._roster.let_go(new)
             else:
                 self._draining.append(one)

@@ -76,7 +76,10 @@ class PoolRoster:
     def _note_leaving(self, member: PoolMember) -> None:
         if member not in self._leaving:
             self._leaving.append(member)
-            self.failed_before |= member.ws.failed_subscriptions
+            wanted = {topic for one in self._members.values() for topic in one.topics()}
+            failed = member.ws.failed_subscriptions.items()
+            # A connection that did not get its topics may have been refused what lives elsewhere.
+            self.failed_before |= {topic: error for topic, error in failed if topic not in wanted}
 
     def forget_failed(self, topics: Iterable[str]) -> None:
         """Forget that these topics were refused: they are asked for again, or wanted no more."""

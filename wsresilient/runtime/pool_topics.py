@@ -27,7 +27,7 @@ from .pool_member import PoolMember
 from .pool_moves import PoolMoves
 from .pool_roster import PoolRoster
 from .redundancy import RedundancyGate
-from .subscriber import TopicHandler
+from .subscriber import TopicHandler, checked_topics
 
 __all__ = ["PoolTopics"]
 
@@ -59,6 +59,7 @@ class PoolTopics:
         settings: PoolSettings,
         channels: Iterable[str],
         private: Iterable[str],
+        has_credentials: bool,
         make: MakeConnection,
         is_due: Callable[[str, float], bool],
         message_key: Callable[[Message], Hashable] | None,
@@ -71,6 +72,7 @@ class PoolTopics:
         self._most = settings.connections_with(venue.limits)
         self._channels = tuple(channels)
         self._private = frozenset(private)
+        self._has_credentials = has_credentials
         self._make = make
         self._message_key = message_key
         self._has_complained = False  # of message_key
@@ -217,7 +219,7 @@ class PoolTopics:
     # How it is done; the roster's lock is held.
 
     def _checked(self, topics: Iterable[Any]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self._venue.checked(topic) for topic in topics))
+        return checked_topics(self._venue, topics, has_credentials=self._has_credentials)
 
     def _want(self, wanted: tuple[str, ...], handler: TopicHandler | None = None) -> None:
         """Place what is not there.

@@ -20,9 +20,28 @@ from ..core.topic_index import TopicIndex
 from ..errors import ConfigurationError, SubscriptionError
 from ..venues.base import Venue, check_told_apart
 
-__all__ = ["Subscriber", "TopicHandler"]
+__all__ = ["Subscriber", "TopicHandler", "checked_topics"]
 
 TopicHandler = Callable[[Message], object]
+
+
+def checked_topics(
+    venue: Venue, topics: Iterable[Any], *, has_credentials: bool
+) -> tuple[str, ...]:
+    """Check topics and write them as the venue does, each once.
+
+    :raises ConfigurationError: one is none, or is private where there are no credentials.
+    """
+    if isinstance(topics, (str, bytes)) or not isinstance(topics, Iterable):
+        raise ConfigurationError(f"topics are {topics!r:.60}; allowed: a list of topics")
+    checked = tuple(dict.fromkeys(venue.checked(topic) for topic in topics))
+    for topic in checked:
+        if venue.is_implicit(topic) and not has_credentials:
+            raise ConfigurationError(
+                f"{topic!r:.60} is private: {venue!r} needs auth=Credentials(api_key, secret) "
+                "for it"
+            )
+    return checked
 
 
 class Subscriber:
@@ -118,16 +137,7 @@ class Subscriber:
 
         :raises ConfigurationError: one is none; nothing has changed.
         """
-        if isinstance(topics, (str, bytes)) or not isinstance(topics, Iterable):
-            raise ConfigurationError(f"topics are {topics!r:.60}; allowed: a list of topics")
-        checked = tuple(dict.fromkeys(self.venue.checked(topic) for topic in topics))
-        for topic in checked:
-            if self.venue.is_implicit(topic) and not self._has_credentials:
-                raise ConfigurationError(
-                    f"{topic!r:.60} is private: {self.venue!r} needs "
-                    "auth=Credentials(api_key, secret) for it"
-                )
-        return checked
+        return checked_topics(self.venue, topics, has_credentials=self._has_credentials)
 
     def pair_topics(self, symbol: str) -> tuple[str, ...]:
         """Give the topics of a symbol in all configured channels.

@@ -137,3 +137,19 @@ def test_rebalancing_keeps_to_the_groups() -> None:
 
     assert {(move.source, move.target) for move in moves} == {("a", "b")}
     assert len(moves) == 1
+
+
+def test_one_that_has_given_up_gets_a_topic_only_where_no_other_has_room() -> None:
+    dead = Load("dead", [], is_usable=False)
+    busy = Load("busy", ["1", "2"])
+    assert placed(["x"], dead, busy).assigned == {"busy": ("x",)}
+    assert placed(["x"], dead, topics_per_connection=2).assigned == {"new-1": ("x",)}
+    assert placed(["x"], dead, connections=1).assigned == {"dead": ("x",)}
+
+
+def test_rebalancing_leaves_one_that_has_given_up_alone() -> None:
+    dead = Load("dead", ["1"], is_usable=False)
+    loads = [dead, Load("a", ["2", "3", "4"]), Load("b", [])]
+    moves = rebalance(loads, traits=TRAITS)
+
+    assert {(move.source, move.target) for move in moves} == {("a", "b")}

@@ -466,11 +466,11 @@ def test_the_switch_waits_behind_what_the_old_one_has_queued() -> None:
     assert move.handled == ["a:1", "a:2", "a:3", "a:4"]
 
 
+@pytest.mark.parametrize("bound", [{"most_held": 10}, {"most_held_bytes": 35}], ids=str)
 def test_while_the_old_handler_is_stuck_the_new_connection_waits_at_the_bound(
-    monkeypatch: pytest.MonkeyPatch,
+    bound: dict[str, Any],
 ) -> None:
-    monkeypatch.setattr(module, "MOST_HELD", 10)
-    move = Move()
+    move = Move(**bound)
     move.confirm()
     move.both("a:0")
     move.old.is_stuck = True
@@ -486,11 +486,8 @@ def test_while_the_old_handler_is_stuck_the_new_connection_waits_at_the_bound(
     assert move.handled == ["a:0", *numbers]
 
 
-def test_a_stop_lets_a_connection_go_that_waits_at_the_bound(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "MOST_HELD", 4)
-    move = Move()
+def test_a_stop_lets_a_connection_go_that_waits_at_the_bound() -> None:
+    move = Move(most_held=4)
     move.confirm()
     move.both("a:0")
     move.old.is_stuck = True
@@ -502,10 +499,9 @@ def test_a_stop_lets_a_connection_go_that_waits_at_the_bound(
     serving.result()
 
 
-def test_what_came_over_both_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_came_over_both_is_not_held() -> None:
     """Many topics, of which one is confirmed late: the others go on over both."""
-    monkeypatch.setattr(module, "MOST_HELD", 10)
-    move = Move("a", "late")
+    move = Move("a", "late", most_held=10)
     move.step()
     move.new.is_connected = True
     for number in range(100):
