@@ -266,6 +266,7 @@ class Peer(asyncio.Protocol):
             self._close_soon()
 
     def _end_writing(self) -> None:
+        self.is_open = False  # whatever the protocol says: nothing can be written any more
         if self._transport.can_write_eof():
             self._transport.write_eof()
             self._close_soon()
