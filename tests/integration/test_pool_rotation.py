@@ -478,6 +478,35 @@ def test_where_the_exchange_allows_no_connection_more_one_goes_first() -> None:
         assert pool.get_statistics()["reconnects"] == 3
 
 
+def test_where_the_exchange_allows_one_connection_more_they_take_turns() -> None:
+    with trading(connections=6) as (exchange, pool, numbers, topics):
+        pool._venue = unpaced(exchange.venue, connections=7)
+        exchange.change_limits(max_connections=7)
+        pool.rotate()
+        settle(pool)
+        numbers.wait_for(topics, 3)
+        assert exchange.violations == []
+        assert numbers.faults(topics) == []
+        statistics = pool.get_statistics()
+        assert (statistics["rotations"], statistics["reconnects"]) == (6, 0)
+
+
+def test_a_few_are_replaced_at_a_time() -> None:
+    with trading(pairs=12, connections=12) as (_, pool, numbers, topics):
+        most = [0]
+
+        def look() -> bool:
+            most[0] = max(most[0], len(pool._moves._moving))
+            return not pool.is_moving
+
+        pool.rotate()
+        wait_until(look, PATIENCE)
+        assert 1 <= most[0] <= pool_keeper.MOST_ROTATIONS
+        assert pool.get_statistics()["rotations"] == 12
+        numbers.wait_for(topics, 3)
+        assert numbers.faults(topics) == []
+
+
 def test_the_configuration_may_ask_for_it() -> None:
     numbers = Numbers()
     with FakeExchange("binance", rate=300.0) as exchange:

@@ -240,7 +240,7 @@ class PoolKeeper:
                 del self._to_rotate[member]  # what is down gets a new connection anyway
             elif self._is_early(member, now):
                 continue
-            elif len(self._rejoining) + self._moves.opening >= MOST_ROTATIONS:
+            elif len(self._rejoining) + self._moves.opening(now) >= MOST_ROTATIONS:
                 return
             elif not self._moves.involves(member) and self._rotate(member, why, now):
                 del self._to_rotate[member]

@@ -24,12 +24,16 @@ log = Log("wsresilient.pool")
 
 Subscribe = Callable[[PoolMember, Iterable[str]], None]
 
+#: Seconds after which a handler of the old connection that is waited for holds up no others.
+STUCK_AFTER = 1.0
+
 
 @dataclass(eq=False, slots=True)
 class _Moving:
     """A handover and what it is for.
 
     :ivar retires: whether the old connection ends with it.
+    :ivar since: monotonic time of its beginning.
     :ivar done_at: monotonic time of its end; 0.0 before that.
     :ivar is_freeing: whether the side that has lost the topics was told that it is free.
     """
@@ -38,6 +42,7 @@ class _Moving:
     old: PoolMember
     new: PoolMember
     retires: bool
+    since: float
     done_at: float = 0.0
     is_freeing: bool = False
 
@@ -92,12 +97,13 @@ class PoolMoves:
         """Connections that are open only until they take the place of another."""
         return sum(one.retires for one in self._moving)
 
-    @property
-    def opening(self) -> int:
-        """Those of them that wait for the server, and not for a handler."""
+    def opening(self, now: float) -> int:
+        """Those of them that wait for the server, and not for a handler that is stuck."""
         return sum(
-            one.retires and one.handover.has_begun and one.handover.phase is not Phase.SWITCHING
+            (one.handover.has_begun or now < one.since + STUCK_AFTER)
+            and one.handover.phase is not Phase.SWITCHING
             for one in self._moving
+            if one.retires
         )
 
     def involves(self, member: PoolMember) -> bool:
@@ -134,7 +140,7 @@ class PoolMoves:
 
         handover = self._handover(old.topics(), old, new, begin, now)
         old.replacement = Replacement(new, handover)
-        self._moving.append(_Moving(handover, old, new, retires=True))
+        self._moving.append(_Moving(handover, old, new, retires=True, since=now))
 
     def move(self, topics: Iterable[str], old: PoolMember, new: PoolMember, now: float) -> None:
         """Begin to move topics from one member to another."""
@@ -152,7 +158,7 @@ class PoolMoves:
 
         new.incoming |= names
         handover = self._handover(names, old, new, begin, now)
-        self._moving.append(_Moving(handover, old, new, retires=False))
+        self._moving.append(_Moving(handover, old, new, retires=False, since=now))
 
     def _handover(
         self,

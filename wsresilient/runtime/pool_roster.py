@@ -58,6 +58,11 @@ class PoolRoster:
         with self._lock:
             return self._members.get(member.name) is member
 
+    def has_left(self, member: PoolMember) -> bool:
+        """Whether it was asked to end, and will not connect again."""
+        with self._lock:
+            return member in self._leaving
+
     def add(self, member: PoolMember) -> None:
         """Add a member; one of the same name gives way and leaves."""
         with self._lock:

@@ -362,9 +362,10 @@ class PoolTopics:
         most = self._venue.limits.connections
         if most is None:
             return True
-        members = self._roster.members()
-        others = [one for one in self._roster.everybody() if one not in members]
-        return len(members) + sum(one.ws.is_running for one in others) < most
+        open_ones = sum(
+            one.ws.is_running or not self._roster.has_left(one) for one in self._roster.everybody()
+        )
+        return open_ones < most
 
     def _key_of(self, message: Message) -> Hashable:
         """Name a message, so that the same one over two connections is known."""
