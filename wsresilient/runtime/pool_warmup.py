@@ -20,7 +20,7 @@ __all__ = ["WarmUp"]
 SPREAD = 0.5
 #: By how much the interval is longer, since connects arrive later than they begin, and some later
 #: than others.
-MARGIN = 0.025
+MARGIN = 0.05
 
 
 class WarmUp:
