@@ -39,7 +39,7 @@ def switching_often() -> Iterator[None]:
 
 
 def left_over() -> list[str]:
-    """Name the library's threads. A worker takes a moment from its last deed to its end."""
+    """Name the library's threads, those of the test aside."""
     return [name for name in library_threads() if not name.startswith("wsr-test-")]
 
 

@@ -41,6 +41,11 @@ class _Worker:
         self.since = float("inf")
         self.thread: threading.Thread | None = None
 
+    @property
+    def running(self) -> bool:
+        """Whether its thread exists, be it on its way out."""
+        return self.thread is not None and self.thread.is_alive()
+
 
 class Dispatcher:
     """Serves lanes with a few threads; shared by all connections unless you make your own.
@@ -75,6 +80,7 @@ class Dispatcher:
         self._lock = threading.Lock()  # guards the fields below
         self._lanes: set[Lane] = set()
         self._workers: set[_Worker] = set()
+        self._leaving: set[_Worker] = set()  # gone from the above, their threads not yet ended
         self._idle = 0
         self._lookout: _Worker | None = None
 
@@ -117,7 +123,9 @@ class Dispatcher:
         with self._lock:
             if self._lanes:
                 return True
-            everybody = [*self._workers, *([self._lookout] if self._lookout else [])]
+            everybody = [*self._workers, *self._leaving]
+            if self._lookout is not None:
+                everybody.append(self._lookout)
             threads = [worker.thread for worker in everybody if worker.thread is not None]
         return not gather(threads, timeout=timeout)
 
@@ -174,6 +182,7 @@ class Dispatcher:
                 if not self._lanes or (self._ready.empty() and not self._pressed.is_set()):
                     if self._lookout is me:
                         self._lookout = None
+                    self._leave(me)
                     return
                 self._pressed.clear()
 
@@ -192,7 +201,7 @@ class Dispatcher:
         while lane is None:
             with self._lock:
                 if not self._lanes and self._ready.empty():
-                    self._workers.discard(worker)
+                    self._leave(worker)
                     return None
                 self._idle += 1
                 surplus = len(self._workers) > self._usual
@@ -203,13 +212,19 @@ class Dispatcher:
                     # schedule() puts first and then looks at _idle, so one more look suffices.
                     lane = self._get(0.0)
                 if lane is None and (not self._lanes or len(self._workers) > self._usual):
-                    self._workers.discard(worker)
+                    self._leave(worker)
                     if not self._lanes and self._idle:
                         self._ready.put(None)  # the next one's time is over too
                     return None
         if not self._ready.empty():
             self.relieve()  # a lane came while this worker still passed for idle
         return lane
+
+    def _leave(self, worker: _Worker) -> None:
+        """Count a worker no more, but let join() wait for its thread; _lock is held."""
+        worker.thread = threading.current_thread()  # it may be quicker than who started it
+        self._workers.discard(worker)
+        self._leaving = {other for other in self._leaving if other.running} | {worker}
 
     def _get(self, timeout: float | None) -> Lane | None:
         try:

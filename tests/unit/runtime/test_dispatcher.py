@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ from wsresilient.runtime.dispatcher import (
     default_dispatcher,
 )
 from wsresilient.runtime.lanes import Batch, Entry, Event, Lane
+from wsresilient.runtime.threads import spawn
 
 from .lane_tools import batch, lane_of
 
@@ -40,7 +41,7 @@ def running(**settings: Any) -> Iterator[Dispatcher]:
     dispatcher = Dispatcher(name="wsr-test", **settings)
     yield dispatcher
     assert dispatcher.join(timeout=BOUND)
-    assert eventually(lambda: not threads_of(dispatcher)), threads_of(dispatcher)
+    assert not threads_of(dispatcher)
     assert dispatcher.thread_count == 0
 
 
@@ -122,6 +123,25 @@ def test_join_waits_no_longer_than_it_may_for_a_blocked_handler() -> None:
         assert not dispatcher.join(timeout=0.0)
         gate.open()
         assert dispatcher.join(timeout=BOUND)
+
+
+def test_join_waits_for_a_worker_that_is_on_its_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_end = threading.Event()
+
+    def spawn_lingering(work: Callable[..., None], *args: Any, name: str) -> threading.Thread:
+        def linger() -> None:
+            work(*args)
+            may_end.wait(BOUND)
+
+        return spawn(linger, name=name)
+
+    monkeypatch.setattr(module, "spawn", spawn_lingering)
+    with running() as dispatcher:
+        with lanes_of(dispatcher, 1) as (lane,):
+            assert did_serve(lane)
+        assert eventually(lambda: dispatcher.thread_count == 0)
+        assert not dispatcher.join(timeout=0.0)
+        may_end.set()
 
 
 def test_join_does_not_wait_for_threads_that_others_need() -> None:
