@@ -6,11 +6,11 @@ import contextlib
 import http.server
 import json
 import logging
-import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from .servers import LOCALHOST, PATIENCE, Peer, free_port, raw_server, serve_not
 
 QUICK = ReconnectPolicy(initial_delay=0.02, max_delay=0.05, jitter=0.0)
 TOKEN = "T0KEN-xyz-123"
+TESTS = Path(__file__).parent.parent
 ALERT = Alert("lost_connections", "feed", "firing", "Not connected for 31 s.", "Look.", at=0.0)
 
 
@@ -343,9 +344,11 @@ def test_urllib3_logs_for_others_as_before(caplog: pytest.LogCaptureFixture) -> 
     assert "POST /hooks/" in caplog.text
 
 
-def test_a_process_that_ends_says_why_first() -> None:
+def test_a_process_that_ends_says_why_first(tmp_path: Path) -> None:
+    # The tests' folder comes last, so that the library is the one that is installed.
     code = """
 import sys, wsresilient
+sys.path.append(sys.argv[2])
 from wsresilient.observe.alerts import AlertManager
 from tests.integration.test_alerts import LostOnly
 lost = LostOnly()
@@ -357,12 +360,12 @@ ws.join()
 """
     url = f"ws://{LOCALHOST}:{free_port()}"
     ended = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, url],
+        [sys.executable, "-W", "error", "-c", code, url, str(TESTS.parent)],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
         check=True,
-        cwd=os.path.dirname(os.path.dirname(os.path.dirname(__file__))),
+        cwd=tmp_path,
     )
 
     assert ended.stdout.splitlines() == ["FIRING lost connections: feed"]
