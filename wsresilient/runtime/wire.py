@@ -105,11 +105,6 @@ class Waker:
             elif descriptor >= 0:
                 os.close(descriptor)
 
-    def forget_after_fork(self) -> None:
-        """In a child: the lock may have been held by a thread that is no more."""
-        self._lock = threading.RLock()
-        self.close()
-
 
 class Stream(Protocol):
     """What a connection needs of its socket."""
