@@ -39,7 +39,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 import wsresilient
 url = sys.argv[1]
 def told(*what):
-    print(*what, flush=True)
+    # In one write: print makes two when unbuffered, and a child's may come between.
+    os.write(1, " ".join(map(str, what)).encode() + b"\\n")
 """
 # A process with threads that forks is warned of by Python 3.12; here it is what is tested.
 BEGIN_FORK = (

@@ -240,7 +240,7 @@ class Attempt:
         """Close the descriptors and nothing else: for a child after a fork."""
         if self._stream is not None:
             self._stream.close()
-        self._waker.close()
+        self._waker.forget_after_fork()
 
     # On the connection's thread.
 

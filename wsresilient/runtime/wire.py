@@ -105,6 +105,11 @@ class Waker:
             elif descriptor >= 0:
                 os.close(descriptor)
 
+    def forget_after_fork(self) -> None:
+        """In a child: free the descriptors, though a thread that is no more may hold the lock."""
+        self._lock = threading.RLock()
+        self.close()
+
 
 class Stream(Protocol):
     """What a connection needs of its socket."""
