@@ -17,9 +17,12 @@ from ..core.topic_index import LONGEST_REMEMBERED
 from .clock import monotonic, wall_clock
 from .handlers import HandlerSet
 from .lanes import Batch
+from .logs import Log
 from .subscriber import Subscriber
 
 __all__ = ["Router"]
+
+log = Log("wsresilient.handlers")
 
 #: Topics whose latest data is remembered; a bound, since the server names them.
 MOST_TOPICS = 100_000
@@ -48,6 +51,7 @@ class Router:
         self._seen: dict[str, float] = {}
         self._tracker = SequenceTracker()
         self._generation = 0  # that the tracker follows
+        self._has_complained = False  # of the venue's sequence()
         #: Whether somebody has asked for the freshness of a topic, so that it is kept.
         self.is_freshness_wanted = False
 
@@ -146,6 +150,11 @@ class Router:
             try:
                 numbers = sequence(message)
             except BaseException:  # a venue of the user's may raise anything
+                if not self._has_complained:
+                    self._has_complained = True
+                    log.exception(
+                        "%s: the venue's sequence() failed; such gaps go untold", self._name
+                    )
                 continue
             if numbers is None:
                 continue

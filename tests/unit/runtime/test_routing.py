@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
+
+import pytest
 
 from wsresilient import ConnectionConfig, Message
 from wsresilient.runtime.handlers import HandlerSet
@@ -104,3 +107,22 @@ def test_a_long_topic_is_remembered_only_where_it_is_subscribed() -> None:
 
     assert routed.router.age(wanted) is not None
     assert routed.router.age(other) is None
+
+
+def test_a_venue_whose_numbers_cannot_be_read_is_told_of_once_and_costs_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    routed = Routed("account")
+
+    def fail(_message: Any) -> None:
+        raise ValueError("no numbers here")
+
+    monkeypatch.setattr(routed.subscriber.venue, "sequence", fail)
+    messages = [routed.message(channel="account")] * 2
+    with caplog.at_level(logging.ERROR):
+        assert routed.router.gaps(messages) == []
+        assert routed.router.gaps(messages) == []
+
+    (record,) = caplog.records
+    assert "sequence() failed" in record.getMessage()
+    assert "no numbers here" in caplog.text
