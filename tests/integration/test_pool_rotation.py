@@ -585,24 +585,30 @@ def test_a_successor_that_is_refused_is_given_up_at_once() -> None:
         assert pool.get_statistics()["rotations"] == 0
 
 
+def lose_the_old_one(market: Market, changes: list[StateChange]) -> None:
+    """Cut the connection that a rotation replaces, and let it come back only as the successor."""
+    exchange = market.exchange
+    old = exchange.connections[0]
+    exchange.pause_accepting()
+    assert exchange.abort_one(old)
+    wait_until(lambda: "reconnecting" in [change.state for change in changes])
+    exchange.release_acks()
+
+
 def test_when_the_old_connection_is_lost_meanwhile_the_hole_is_told() -> None:
     gaps: list[Gap] = []
     changes: list[StateChange] = []
-    with trading(pairs=1, connections=1, on_gap=gaps.append, on_state_change=changes.append) as (
-        exchange,
-        pool,
-        numbers,
-        topics,
-    ):
-        (first,) = exchange.connections
+    with trading(
+        pairs=1, connections=1, on_gap=gaps.append, on_state_change=changes.append
+    ) as market:
+        exchange, pool, numbers, topics = market
         exchange.hold_acks()
+        exchange.stop_feed()  # no message comes over both
         pool.rotate()
         wait_until(lambda: exchange.connection_count == 2)
-        exchange.pause_accepting()
-        assert exchange.abort_one(first)
-        wait_until(lambda: "reconnecting" in [change.state for change in changes])
-        exchange.release_acks()
+        lose_the_old_one(market, changes)
         settle(pool)
+        exchange.resume_feed()
         numbers.wait_for(topics, 3)
         wait_until(lambda: gaps)
 
@@ -612,6 +618,29 @@ def test_when_the_old_connection_is_lost_meanwhile_the_hole_is_told() -> None:
         wait_until(lambda: changes[-1].state == "connected")
         assert pool.get_statistics()["rotations"] == 1
         assert exchange.connection_count == 1
+
+
+def test_when_it_is_lost_after_both_have_met_nothing_is_missing() -> None:
+    gaps: list[Gap] = []
+    changes: list[StateChange] = []
+    with trading(
+        pairs=1, connections=1, on_gap=gaps.append, on_state_change=changes.append
+    ) as market:
+        exchange, pool, numbers, topics = market
+        exchange.hold_acks()
+        pool.rotate()
+        wait_until(lambda: exchange.connection_count == 2)
+        (move,) = pool._moves._moving
+        overlap = move.handover._overlap
+        wait_until(lambda: overlap.has_met(frozenset(topics), move.new.generation))
+        lose_the_old_one(market, changes)
+        settle(pool)
+        numbers.wait_for(topics, 3)
+
+        assert gaps == []
+        assert numbers.faults(topics) == []
+        wait_until(lambda: changes[-1].state == "connected")
+        assert pool.get_statistics()["rotations"] == 1
 
 
 @pytest.mark.parametrize("phase", ["opening", "overlapping", "switching"])
