@@ -693,6 +693,22 @@ def test_stop_in_every_phase_leaves_nothing_and_a_start_has_all_topics(
         assert not pool.is_moving
 
 
+def test_a_pool_that_is_stopped_while_a_rotated_connection_is_down_moves_nothing() -> None:
+    with trading(pairs=1, connections=1, rotation=BREAK) as (exchange, pool, _, topics):
+        exchange.pause_accepting()
+        pool.rotate()
+        wait_until(lambda: exchange.connection_count == 0)
+        assert pool.is_moving
+        assert pool.stop(PATIENCE)
+        assert not pool.is_moving
+
+        exchange.resume_accepting()
+        pool.start()
+        assert pool.wait_until_ready(PATIENCE)
+        assert not pool.is_moving
+        assert pool.subscriptions == set(topics)
+
+
 def test_what_was_moved_is_looked_at_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_moves, "CATCH_UP", 0.1)
     with trading(pairs=12, connections=2) as market:

@@ -135,10 +135,11 @@ class PoolKeeper:
 
     @property
     def is_moving(self) -> bool:
-        """Whether members are being replaced or topics are on their way."""
+        """Whether members are being replaced or topics are on their way; never when stopped."""
         now = monotonic()
         with self._roster.hold():
-            return bool(
+            # A step that was under way when it was stopped may ask for one more rotation.
+            return self._running is not None and bool(
                 self._asked
                 or self._rejoining
                 or self._is_uneven
