@@ -397,4 +397,4 @@ def test_who_waits_for_an_answer_is_told_when_none_will_come() -> None:
 def test_an_answer_is_decoded_or_given_as_it_is(
     decoder: Callable[[Any], Any] | None, payload: str, data: object
 ) -> None:
-    assert Stream(decoder=decoder).delivery.decode(payload) == data
+    assert Stream(decoder=decoder).delivery.decoding.answer(payload) == data

@@ -11,6 +11,7 @@ from wsresilient.runtime import planner
 from wsresilient.runtime.options import ConnectionOptions
 from wsresilient.runtime.planner import AttemptPlanner
 from wsresilient.runtime.subscriber import Subscriber
+from wsresilient.runtime.transport import AttemptRequest
 from wsresilient.venues import Binance, Credentials
 
 KEY = "pqia91ma19a5s61cv6a81va65sdf19v8"
@@ -52,14 +53,16 @@ class Planned:
             ConnectionOptions(url=None, venue=venue, auth=auth),
             config,
             self.subscriber,
-            EndpointList(EndpointPolicy(), min_uptime=0.0),
             name="test",
             on_key_expired=lambda: self.expired.append(True),
         )
 
+    def plan(self) -> AttemptRequest:
+        return self.planner.plan(EndpointList(EndpointPolicy(), min_uptime=0.0)).request
+
 
 def test_the_key_stands_in_the_url_and_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    request = Planned(monkeypatch).planner.plan()
+    request = Planned(monkeypatch).plan()
 
     assert request.url.resource == f"/private/ws/{KEY}"
     assert request.url.shown == "wss://fstream.binance.com/private/ws/***"
@@ -67,9 +70,9 @@ def test_the_key_stands_in_the_url_and_is_not_shown(monkeypatch: pytest.MonkeyPa
 
 def test_no_key_is_kept_for_topics_that_need_none(monkeypatch: pytest.MonkeyPatch) -> None:
     planned = Planned(monkeypatch)
-    planned.planner.plan()
+    planned.plan()
     planned.subscriber.replace(["btcusdt@aggTrade"])
-    request = planned.planner.plan()
+    request = planned.plan()
 
     (keeper,) = Keeper.made
     assert keeper.calls == ["obtain", "stop"]
@@ -80,7 +83,7 @@ def test_no_key_is_kept_for_topics_that_need_none(monkeypatch: pytest.MonkeyPatc
 
 def test_an_expired_key_is_told_while_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     planned = Planned(monkeypatch)
-    planned.planner.plan()
+    planned.plan()
     Keeper.made[0].on_expired()
 
     assert planned.expired == [True]
@@ -96,5 +99,5 @@ def test_who_is_interrupted_by_a_slow_auth_asks_for_no_key(
     planned = Planned(monkeypatch, auth=slow)
 
     with pytest.raises(NotConnectedError, match="was stopped while an attempt was prepared"):
-        planned.planner.plan()
+        planned.plan()
     assert Keeper.made == []

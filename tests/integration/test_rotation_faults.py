@@ -1,0 +1,364 @@
+"""What goes wrong while a connection gets its successor, and stopping at every moment of it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from tests.support import Gate
+from wsresilient import AuthenticationError, ConnectLimiter, Credentials, HandshakeError
+from wsresilient.core import demand, takeover
+from wsresilient.runtime import succession
+from wsresilient.runtime.succession import Phase
+from wsresilient.testing import wait_until
+
+from .clients import library_threads, stop_in_time
+from .rotation_tools import (
+    TRADE,
+    UNROTATED,
+    Numbers,
+    is_whole,
+    numbers_of,
+    phase,
+    plain,
+    rotate_now,
+    rotations,
+    trading,
+    wait_for_phase,
+    wait_for_rotations,
+)
+from .servers import CLOSE, PATIENCE, Peer
+from .venue_clients import CREDENTIALS
+
+BOTH = pytest.mark.parametrize("dispatch", ["thread", "inline"])
+TRADES = "trades:BTC-USDT"
+
+
+@pytest.fixture(autouse=True)
+def short_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(takeover, "SHORTEST", 0.05)
+
+
+@pytest.fixture
+def lasting_overlap(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Let both connections be there until the test undoes it."""
+    monkeypatch.setattr(takeover, "LONGEST", 1000.0)
+    monkeypatch.setattr(takeover, "SHORTEST", 1000.0)
+    return monkeypatch
+
+
+def is_sorted(numbers: list[int]) -> bool:
+    return numbers == sorted(set(numbers))
+
+
+# The new connection does not come up.
+
+
+def test_a_refused_successor_changes_nothing_until_max_age() -> None:
+    refused = threading.Event()
+
+    def behave(peer: Peer, feed: Numbers) -> None:
+        if peer.number > 1 and not refused.is_set():
+            refused.set()
+            peer.refuse("503 Service Unavailable")
+        else:
+            peer.accept()
+            feed.behave(peer)
+
+    with plain(behave=behave, max_age=1.0) as (ws, seen, _, _):
+        seen.wait_for_errors()
+        assert isinstance(seen.errors[0], HandshakeError)
+        before = len(seen.messages)
+        seen.wait_for_messages(before + 10)
+        assert is_whole(numbers_of(seen.messages))
+        assert (ws.generation, ws.state, len(seen.opens)) == (1, "connected", 1)
+        assert ws.get_stats()["connection_failures"] == 1
+        # At max_age it goes without a successor.
+        seen.wait_for_opens(2)
+        stats = ws.get_stats()
+        assert (stats["reconnect_count"], stats["rotations"], stats["retry_count"]) == (1, 1, 0)
+        assert stats["generation"] == 3
+        assert [gap.reason for gap in seen.gaps] == ["rotation"]
+        assert len(seen.errors) == 1
+
+
+def test_a_refused_successor_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demand, "FIRST_PAUSE", 0.05)
+
+    def behave(peer: Peer, feed: Numbers) -> None:
+        if peer.number in (2, 3):
+            peer.refuse("503 Service Unavailable")
+        else:
+            peer.accept()
+            feed.behave(peer)
+
+    with plain(behave=behave, **UNROTATED) as (ws, seen, _, _):
+        rotate_now(ws)
+        wait_for_rotations(ws, 1)
+        seen.wait_for_messages(len(seen.messages) + 10)
+        assert is_whole(numbers_of(seen.messages))
+        stats = ws.get_stats()
+        assert (stats["generation"], stats["reconnect_count"]) == (4, 0)
+        assert (stats["connection_failures"], len(seen.errors)) == (2, 2)
+
+
+def test_a_successor_that_does_not_come_up_in_time_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(succession, "PATIENCE", 0.1)
+    patient = {**UNROTATED, "open_timeout": 0.2, "ack_timeout": 0.2, "ack_retries": 10}
+    with trading(TRADES, venue="okx", **patient) as feed:
+        ws, seen = feed.ws, feed.seen
+        wait_until(lambda: ws.confirmed_subscriptions == {TRADES}, PATIENCE)
+        wait_until(lambda: ws.get_stats()["connection_duration"] > 0.05, PATIENCE)
+        feed.exchange.lose_next_ack(None)
+        feed.exchange.announce_shutdown()
+        seen.wait_for_errors()
+        assert "the successor was not ready within 0.5 s" in str(seen.errors[0])
+        seen.wait_for_closes()
+        assert (ws.generation, ws.state) == (1, "connected")
+        assert (len(seen.opens), seen.closes[0][0]) == (2, 1000)
+        wait_until(lambda: feed.exchange.connection_count == 1, PATIENCE)
+        assert is_whole(feed.numbers)
+        assert ws.failed_subscriptions == {}
+        assert ws.confirmed_subscriptions == {TRADES}
+
+
+def test_a_login_that_is_refused_leaves_the_old_connection_alone() -> None:
+    given = [CREDENTIALS, Credentials("key", "wrong", "pass")]
+    private = {**UNROTATED, "auth": lambda: given.pop(0) if len(given) > 1 else given[0]}
+    with trading("orders?instType=ANY", venue="okx-private", **private) as feed:
+        ws, seen = feed.ws, feed.seen
+        wait_until(lambda: ws.get_stats()["connection_duration"] > 0.05, PATIENCE)
+        feed.exchange.announce_shutdown()
+        seen.wait_for_errors()
+        assert isinstance(seen.errors[0], AuthenticationError)
+        assert (ws.generation, ws.state, len(seen.opens)) == (1, "connected", 1)
+        given[:] = [CREDENTIALS]
+        wait_until(lambda: feed.exchange.connection_count == 1, PATIENCE)
+        wait_for_phase(ws, Phase.IDLE)
+        assert [login.was_accepted for login in feed.exchange.logins] == [True, False]
+
+
+def test_a_login_is_made_on_the_new_connection_before_its_topics() -> None:
+    private = {**UNROTATED, "auth": CREDENTIALS}
+    with trading("orders?instType=ANY", venue="okx-private", **private) as feed:
+        ws = feed.ws
+        wait_until(lambda: ws.confirmed_subscriptions, PATIENCE)
+        wait_until(lambda: ws.get_stats()["connection_duration"] > 0.05, PATIENCE)
+        feed.exchange.announce_shutdown()
+        wait_for_rotations(ws, 1)
+        assert [login.connection for login in feed.exchange.logins] == [1, 2]
+        assert ws.confirmed_subscriptions == ws.subscriptions
+
+
+def test_a_successor_waits_for_its_turn_in_the_budget() -> None:
+    limiter = ConnectLimiter(1, 0.7)
+    with plain(connect_limiter=limiter) as (ws, seen, _, server):
+        wait_until(lambda: phase(ws) is Phase.OPENING, PATIENCE)
+        assert server.count == 1
+        wait_for_rotations(ws, 1)
+        assert is_whole(numbers_of(seen.messages))
+
+
+def test_handlers_that_are_too_slow_cost_the_successor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wsresilient.runtime.junction.MOST_HELD", 20)
+    gate = Gate()
+    with plain(on_message=gate.pass_through, **UNROTATED) as (ws, seen, _, server):
+        gate.wait_for_arrival()
+        rotate_now(ws)
+        wait_until(lambda: server.count == 2, PATIENCE)
+        wait_until(lambda: ws.get_stats()["connection_failures"] == 1, PATIENCE)
+        gate.open()
+        wait_for_phase(ws, Phase.IDLE)
+        assert (ws.generation, seen.errors) == (1, [])
+
+
+# The old connection is lost, or ends for another reason.
+
+
+@BOTH
+def test_a_connection_that_is_lost_has_its_successor_at_once(
+    dispatch: str, lasting_overlap: pytest.MonkeyPatch
+) -> None:
+    with plain(dispatch=dispatch) as (ws, seen, _, server):
+        wait_for_phase(ws, Phase.OVERLAPPING)
+        server.peers[0].cut()
+        wait_until(lambda: ws.generation == 2, PATIENCE)
+        lasting_overlap.undo()
+        seen.wait_for_closes()
+        seen.wait_for_messages(len(seen.messages) + 20)
+        assert is_sorted(numbers_of(seen.messages))
+        assert {str(change.state) for change in seen.states} == {"connecting", "connected"}
+        assert len(seen.errors) == 1
+        assert seen.closes[0][0] is None
+        assert [gap.reason for gap in seen.gaps] == ["reconnect"]
+        stats = ws.get_stats()
+        assert (stats["reconnect_count"], stats["error_count"]) == (1, 1)
+        order = [one for one in seen.log if one in ("open", "close None", "gap reconnect")]
+        assert order[:2] == ["open", "open"]
+
+
+def test_a_connection_that_is_closed_when_the_two_have_met_leaves_no_gap(
+    lasting_overlap: pytest.MonkeyPatch,
+) -> None:
+    with plain() as (ws, seen, _, server):
+        wait_for_phase(ws, Phase.OVERLAPPING)
+        count = len(seen.messages)
+        seen.wait_for_messages(count + 50)
+        # From now on it may be over, and a moment later the server closes it.
+        lasting_overlap.setattr(succession.Succession, "_begin_switch", lambda *_: None)
+        lasting_overlap.setattr(takeover, "SHORTEST", 0.0)
+        server.peers[0].cut()
+        wait_until(lambda: ws.generation == 2, PATIENCE)
+        seen.wait_for_messages(len(seen.messages) + 20)
+        assert is_whole(numbers_of(seen.messages))
+        assert seen.gaps == []
+
+
+def test_a_connection_that_is_lost_before_its_successor_is_up_reconnects() -> None:
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def behave(peer: Peer, feed: Numbers) -> None:
+        if peer.number == 2:
+            arrived.set()
+            assert go_on.wait(PATIENCE)
+        peer.accept()
+        feed.behave(peer)
+
+    with plain(behave=behave, max_age=1.0) as (ws, seen, _, server):
+        assert arrived.wait(PATIENCE)
+        server.peers[0].cut()
+        seen.wait_for_opens(2)
+        assert (ws.generation, ws.get_stats()["reconnect_count"]) == (3, 1)
+        wait_until(lambda: seen.gaps, PATIENCE)
+        assert [gap.reason for gap in seen.gaps] == ["reconnect"]
+        go_on.set()
+        wait_for_phase(ws, Phase.IDLE)
+        assert is_sorted(numbers_of(seen.messages))
+
+
+def test_a_successor_that_is_lost_is_replaced_by_another(
+    monkeypatch: pytest.MonkeyPatch, lasting_overlap: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demand, "FIRST_PAUSE", 0.01)
+    with plain(**UNROTATED) as (ws, seen, _, server):
+        rotate_now(ws)
+        wait_for_phase(ws, Phase.OVERLAPPING)
+        server.peers[1].cut()
+        seen.wait_for_errors()
+        lasting_overlap.setattr(takeover, "SHORTEST", 0.05)
+        wait_for_rotations(ws, 1)
+        seen.wait_for_messages(len(seen.messages) + 10)
+        assert is_whole(numbers_of(seen.messages))
+        assert ws.get_stats()["reconnect_count"] == 0
+        seen.wait_for_closes(2)
+        assert [code for code, _ in seen.closes] == [None, 1000]
+
+
+@BOTH
+def test_reconnect_during_a_rotation(dispatch: str, lasting_overlap: pytest.MonkeyPatch) -> None:
+    with plain(dispatch=dispatch) as (ws, seen, _, server):
+        wait_for_phase(ws, Phase.OVERLAPPING)
+        ws.reconnect("just so")
+        seen.wait_for_opens(3)
+        assert "reconnecting" in seen.log
+        lasting_overlap.undo()
+        wait_for_rotations(ws, 1)
+        assert seen.errors == []
+        assert ws.get_stats()["reconnect_count"] == 1
+        assert is_sorted(numbers_of(seen.messages))
+        assert server.count >= 3
+
+
+# Stopping.
+
+
+@BOTH
+@pytest.mark.parametrize("where", ["connecting", "overlapping", "closing"])
+def test_stop_in_every_phase(where: str, dispatch: str, request: pytest.FixtureRequest) -> None:
+    arrived = threading.Event()
+    if where == "overlapping":
+        request.getfixturevalue("lasting_overlap")
+
+    def behave(peer: Peer, feed: Numbers) -> None:
+        if where == "connecting" and peer.number > 1:
+            arrived.set()
+            peer.ignore()
+        peer.accept()
+        if where == "closing" and peer.number == 1:
+            feed.listen(peer)
+            peer.read_until(CLOSE)
+            arrived.set()
+            peer.ignore()
+        feed.behave(peer)
+
+    with plain(behave=behave, dispatch=dispatch) as (ws, seen, _, _):
+        if where == "overlapping":
+            wait_for_phase(ws, Phase.OVERLAPPING)
+        else:
+            assert arrived.wait(2 * PATIENCE)
+        stop_in_time(ws)
+        assert len(seen.opens) == len(seen.closes)
+        assert [str(change.state) for change in seen.states][-1] == "disconnected"
+        assert seen.errors == []
+
+
+def test_stop_while_the_switch_waits_for_a_slow_handler() -> None:
+    gate, is_slow = Gate(), threading.Event()
+
+    def handle(_message: Any) -> None:
+        if is_slow.is_set():
+            gate.pass_through()
+
+    with plain(on_message=handle) as (ws, seen, _, _):
+        wait_for_phase(ws, Phase.OVERLAPPING)
+        is_slow.set()
+        gate.wait_for_arrival()
+        assert ws._life is not None
+        ws.request_stop()
+        gate.open()
+        stop_in_time(ws)
+        assert len(seen.opens) == len(seen.closes)
+
+
+@BOTH
+def test_stop_from_inside_of_on_open_of_the_new_connection(dispatch: str) -> None:
+    opens: list[Any] = []
+
+    def stop_at_second(ws: Any) -> None:
+        opens.append(ws)
+        if len(opens) == 2:
+            ws.stop()
+
+    with plain(on_open=stop_at_second, dispatch=dispatch) as (ws, seen, _, _):
+        assert ws.join(2 * PATIENCE)
+        assert ws.stop(PATIENCE)
+        assert library_threads() == []
+        assert len(seen.closes) == 2
+
+
+@BOTH
+def test_it_can_be_started_again_after_a_stop_during_a_rotation(
+    dispatch: str, lasting_overlap: pytest.MonkeyPatch
+) -> None:
+    with plain(dispatch=dispatch) as (ws, seen, _, _):
+        wait_for_phase(ws, Phase.OVERLAPPING)
+        assert ws.stop(PATIENCE)
+        lasting_overlap.undo()
+        before = len(seen.messages)
+        ws.start()
+        wait_until(lambda: rotations(ws) == 1, PATIENCE)
+        seen.wait_for_messages(before + 50)
+        assert is_whole(numbers_of(seen.messages[before:]))
+
+
+def test_an_exchange_that_restarts_during_a_rotation() -> None:
+    with trading(TRADE) as feed:
+        wait_until(lambda: feed.exchange.connection_count == 2, PATIENCE)
+        feed.exchange.restart(0.05)
+        wait_for_rotations(feed.ws, rotations(feed.ws) + 1)
+        assert is_sorted(feed.numbers)
+        assert feed.ws.get_stats()["reconnect_count"] >= 1

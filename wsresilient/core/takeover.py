@@ -1,0 +1,193 @@
+"""Two streams of the same messages become one: the new one takes over from the old one. Pure.
+
+While both bring the messages, those of the old stream are delivered and remembered and those of
+the new one are held. Within a topic both are in order, so one message that has come over both
+joins them: what the new stream brought before it is on its way to the user already, and what it
+brought behind it, is not. Whoever delivers asks :meth:`Takeover.may_end`, then gives the user what
+:meth:`Takeover.settle` leaves of the held messages, and from then on those of the new stream for
+which :meth:`Takeover.is_repeated` says no: the old stream may have been ahead.
+
+One thread at a time serves each of the two streams; :meth:`Takeover.may_end` may be asked from
+any. It knows neither connections nor clocks: times are arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import NamedTuple
+
+from .frames import Payload
+
+__all__ = ["CATCH_UP", "Held", "Takeover"]
+
+#: Seconds that both streams are kept after the new one is confirmed, for topics that are quiet.
+SHORTEST = 0.5
+#: Seconds after which an overlap that cannot be proved is taken for granted.
+LONGEST = 10.0
+#: Seconds after the switch in which the new stream may bring what the old one was ahead with.
+CATCH_UP = 10.0
+#: Messages of each topic that are looked for in the other stream.
+PROOFS = 50
+#: Messages that may be held. At so many, those that the old stream has brought too are let go;
+#: where that is not half of them, the overlap is over.
+MOST_HELD = 100_000
+MIB = 1024 * 1024
+#: Messages of the old stream that are remembered: at least so many, at most twice as many.
+MOST_REMEMBERED = 200_000
+
+Name = tuple[str, Hashable]
+
+
+class Held(NamedTuple):
+    """A message of the new stream that waits.
+
+    :ivar topic: and
+    :ivar identity: by which it is known in both streams.
+    :ivar payload: what came.
+    :ivar received_at: wall clock.
+    """
+
+    topic: str
+    identity: Hashable
+    payload: Payload
+    received_at: float
+
+
+class Takeover:
+    """What has come over both streams, and what of it the user gets.
+
+    :param max_bytes: that may be held, as :data:`MOST_HELD` bounds the messages.
+    :ivar repeated: messages of the new stream that were left out, since the old one had brought
+        them, or what came behind them.
+    """
+
+    def __init__(self, *, max_bytes: int = 64 * MIB) -> None:
+        self._max_bytes = max_bytes
+        # In the order of their latest delivery. Two of them, so that the oldest can be forgotten
+        # at once: finding the first key of one gets slow as keys are deleted.
+        self._delivered: dict[Name, None] = {}
+        self._delivered_before: dict[Name, None] = {}
+        self._held: list[Held] = []
+        self._held_bytes = 0
+        self._earliest: dict[str, list[Hashable]] = {}  # a few of each topic, for the proof
+        self._lively: set[str] = set()  # topics of the old stream since the confirmation
+        self._ahead: dict[Name, None] = {}
+        self._is_full = False
+        self._confirmed_at: float | None = None
+        self.repeated = 0
+
+    def __repr__(self) -> str:
+        return f"<Takeover held={len(self._held)} delivered={len(self._delivered)}>"
+
+    # While both bring messages.
+
+    def note_delivered(self, topic: str, identity: Hashable) -> None:
+        """Remember a message that the old stream delivers."""
+        delivered, name = self._delivered, (topic, identity)
+        delivered.pop(name, None)
+        delivered[name] = None
+        if len(delivered) > MOST_REMEMBERED:
+            self._delivered_before, self._delivered = delivered, {}
+        if self._confirmed_at is not None:
+            self._lively.add(topic)
+
+    def hold(self, held: Held) -> None:
+        """Keep a message of the new stream."""
+        earliest = self._earliest.setdefault(held.topic, [])
+        if len(earliest) < PROOFS:
+            earliest.append(held.identity)
+        self._held.append(held)
+        self._held_bytes += len(held.payload)
+        if len(self._held) >= MOST_HELD or self._held_bytes >= self._max_bytes:
+            self._let_go_of_repeated()
+
+    def _let_go_of_repeated(self) -> None:
+        joints = self._joints()
+        # The joints stay: they tell where the old stream is.
+        kept = [one for place, one in enumerate(self._held) if place >= joints.get(one.topic, 0)]
+        self.repeated += len(self._held) - len(kept)
+        self._held, self._held_bytes = kept, sum(len(one.payload) for one in kept)
+        self._is_full = len(kept) > MOST_HELD // 2 or self._held_bytes > self._max_bytes // 2
+
+    def _joints(self) -> dict[str, int]:
+        """Find of each topic the place of the latest held message that came over both."""
+        return {
+            held.topic: place
+            for place, held in enumerate(self._held)
+            if self._was_delivered((held.topic, held.identity))
+        }
+
+    def confirm(self, now: float) -> None:
+        """Note that the server has confirmed all topics of the new stream."""
+        self._confirmed_at = now
+
+    def begin_anew(self) -> None:
+        """Note that the new stream was lost: what it held proves nothing of what it will bring."""
+        self._earliest = {}
+        self._confirmed_at = None
+        self._lively.clear()
+
+    def may_end(self, now: float, *, wanted: frozenset[str] | None = None) -> bool:
+        """Tell whether the old stream can be done without.
+
+        :param wanted: the topics that the new stream should bring; None: all.
+        """
+        if self._is_full:
+            return True  # memory is at stake
+        if self._confirmed_at is None:
+            return False
+        age = now - self._confirmed_at
+        return age >= LONGEST or (age >= SHORTEST and self._have_met(wanted))
+
+    def _have_met(self, wanted: frozenset[str] | None) -> bool:
+        """Whether of each topic one message has come over both.
+
+        A snapshot that only the new one got is no hindrance, as long as others follow it.
+        """
+        earliest = self._earliest
+        topics = {*tuple(self._lively), *tuple(earliest)}
+        return all(
+            any(self._was_delivered((topic, identity)) for identity in earliest.get(topic, ()))
+            for topic in (topics if wanted is None else topics & wanted)
+        )
+
+    def _was_delivered(self, name: Name) -> bool:
+        return name in self._delivered or name in self._delivered_before
+
+    # The switch, and behind it.
+
+    def settle(self) -> list[Held]:
+        """Let the old stream go.
+
+        :returns: the held messages that are to be delivered now, in order.
+        """
+        joints = self._joints()
+        fresh = [one for place, one in enumerate(self._held) if place > joints.get(one.topic, -1)]
+        self.repeated += len(self._held) - len(fresh)
+        self._find_ahead({(held.topic, held.identity) for held in self._held})
+        self._held = []
+        self._delivered, self._delivered_before = {}, {}
+        return fresh
+
+    def _find_ahead(self, held: set[Name]) -> None:
+        """Note what the old stream delivered behind all that both have brought."""
+        joined: set[str] = set()
+        for name in (*reversed(self._delivered), *reversed(self._delivered_before)):
+            if name in held:
+                joined.add(name[0])
+            elif name[0] not in joined:
+                self._ahead[name] = None
+
+    def is_repeated(self, topic: str, identity: Hashable) -> bool:
+        """Tell whether the old stream has brought a message of the new one, once for each."""
+        ahead, name = self._ahead, (topic, identity)
+        if name not in ahead:
+            return False
+        del ahead[name]
+        self.repeated += 1
+        return True
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether the new stream has brought all that the old one was ahead with."""
+        return not self._ahead
