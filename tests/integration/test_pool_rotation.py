@@ -698,9 +698,9 @@ def test_a_pool_that_is_stopped_while_a_rotated_connection_is_down_moves_nothing
         exchange.pause_accepting()
         pool.rotate()
         wait_until(lambda: exchange.connection_count == 0)
-        assert pool.is_moving
+        wait_until(lambda: pool.is_moving)
         assert pool.stop(PATIENCE)
-        assert not pool.is_moving
+        wait_until(lambda: not pool.is_moving, 0.0)
 
         exchange.resume_accepting()
         pool.start()
