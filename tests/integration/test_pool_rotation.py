@@ -87,6 +87,15 @@ def trading(
             yield Market(exchange, pool, numbers, topics)
 
 
+def until_both_have_met(pool: ConnectionPool, *topics: str) -> handover.Handover:
+    """Wait until of each topic a message has come over both connections of the one handover."""
+    wait_until(lambda: pool._moves._moving, PATIENCE)
+    (move,) = pool._moves._moving
+    overlap = move.handover._overlap
+    wait_until(lambda: overlap.has_met(frozenset(topics), move.new.generation), PATIENCE)
+    return move.handover
+
+
 # Nothing lost, nothing twice, in order.
 
 
@@ -629,10 +638,7 @@ def test_when_it_is_lost_after_both_have_met_nothing_is_missing() -> None:
         exchange, pool, numbers, topics = market
         exchange.hold_acks()
         pool.rotate()
-        wait_until(lambda: exchange.connection_count == 2)
-        (move,) = pool._moves._moving
-        overlap = move.handover._overlap
-        wait_until(lambda: overlap.has_met(frozenset(topics), move.new.generation))
+        until_both_have_met(pool, *topics)
         lose_the_old_one(market, changes)
         settle(pool)
         numbers.wait_for(topics, 3)
@@ -726,9 +732,7 @@ def test_what_was_moved_is_looked_at_for_a_while_only(monkeypatch: pytest.Monkey
 
 
 def test_a_stop_during_the_switch_loses_no_topic_that_has_joined() -> None:
-    gate = Gate()
-    gate.open()
-    stuck = [False]
+    gate, stuck = Gate(), [False]
 
     def handle(_message: Message) -> None:
         if stuck[0]:
@@ -737,15 +741,13 @@ def test_a_stop_during_the_switch_loses_no_topic_that_has_joined() -> None:
     with FakeExchange("binance", rate=400.0) as exchange:
         first, second, third, *_ = trades(exchange.symbols)
         with pooling(exchange, first, second, rotation=MAKE, on_data=handle) as pool:
-            (member,) = pool._roster.members()
+            exchange.hold_acks()
             pool.rotate()
-            wait_until(lambda: member.replacement is not None, PATIENCE)
-            assert member.replacement is not None
-            change = member.replacement.handover
-            wait_until(lambda: change.has_begun, PATIENCE)
-            gate._open.clear()
+            change = until_both_have_met(pool, first, second)
             stuck[0] = True
-            wait_until(lambda: change.phase is handover.Phase.SWITCHING, 3 * PATIENCE)
+            gate.wait_for_arrival()
+            exchange.release_acks()
+            wait_until(lambda: change.phase is handover.Phase.SWITCHING, PATIENCE)
             pool.subscribe(third)
             stuck[0] = False
             gate.open()
