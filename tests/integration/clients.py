@@ -116,7 +116,7 @@ class Session(NamedTuple):
 def running(url: Any, *, connected: bool = True, **settings: Any) -> Iterator[Session]:
     """Start a client that records; at the end it must stop cleanly.
 
-    :param connected: wait for the connection first.
+    :param connected: wait first for the connection, and for all that is told before its on_open.
     """
     seen = Seen()
     ws = quick(url, **{**seen.handlers(), **settings})
@@ -124,6 +124,8 @@ def running(url: Any, *, connected: bool = True, **settings: Any) -> Iterator[Se
         ws.start()
         if connected:
             assert ws.wait_until_connected(PATIENCE), f"not connected: {ws.last_error}"
+            if "on_open" not in settings:
+                seen.wait_for_opens(1)
         yield Session(ws, seen)
     finally:
         stopped = ws.stop(timeout=PATIENCE)

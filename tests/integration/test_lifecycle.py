@@ -277,10 +277,12 @@ def test_restart_from_inside_on_state_change(state: str, dispatch: str) -> None:
                 ws.request_stop()
                 wait_until(lambda: len(restarts) == count)  # noqa: B023
         wait_until(lambda: len(restarts) == 2 and ws.generation == 3)
-        wait_until(lambda: ws.state in ("failed", "reconnecting"))
+        if state == "failed":
+            assert ws.join(PATIENCE)
+        else:
+            wait_until(lambda: ws.state == "reconnecting")
         with raw_server(serve_nothing, port=port):
             if state == "failed":
-                assert ws.join(PATIENCE)
                 ws.start()
             else:
                 ws.reconnect()

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -216,7 +217,7 @@ def _refusal(answer: HttpAnswer) -> str:
     return f"HTTP {answer.status}"
 
 
-class _Printer:
+class _Printer(ABC):
     """Prints to standard output; a subclass says what.
 
     :param repeats: whether it will be called more than once.
@@ -226,16 +227,16 @@ class _Printer:
         self.writer = LineWriter(sys.stdout)
         self._repeats = repeats
 
+    @abstractmethod
     def show(self, look: Look) -> None:
         """Print what was seen.
 
         :raises UnknownStatusError: it cannot be laid out.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def complain(self, text: str) -> None:
         """Print why nothing was seen."""
-        raise NotImplementedError
 
 
 class _JsonPrinter(_Printer):

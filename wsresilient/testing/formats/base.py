@@ -7,6 +7,7 @@ connection's :class:`Session`. Topics are spelled as ``wsresilient.venues`` spel
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -166,7 +167,7 @@ Request = Subscribe | Unsubscribe | Login
 Answer = str | Close
 
 
-class ExchangeFormat:
+class ExchangeFormat(ABC):
     """How one venue speaks. Subclasses say what is theirs.
 
     A message with data is made thousands of times a second: f-strings, no json.dumps.
@@ -186,29 +187,29 @@ class ExchangeFormat:
 
     # Connections.
 
+    @abstractmethod
     def target(self, topics: Sequence[str]) -> str:
         """Give path and query of the URL that connects and, where possible, subscribes.
 
         :raises ConfigurationError: the venue has no subscription by URL and there are topics.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def open(self, target: str) -> Session | None:
         """Begin a connection with this path and query; None: there is no such path."""
-        raise NotImplementedError
 
     # Topics.
 
+    @abstractmethod
     def stream(self, topic: str, session: Session) -> Stream | Refusal:
         """Tell what a topic stands for on this connection, or why it is refused.
 
         :data:`SILENT` is accepted and gets no data. Whether the symbol exists is asked later.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def refusal(self, topic: str) -> Refusal:
         """Say that there is no such topic, or that its symbol does not exist."""
-        raise NotImplementedError
 
     # Requests.
 
@@ -217,10 +218,11 @@ class ExchangeFormat:
         del session
         return self.refuses_whole_requests
 
+    @abstractmethod
     def parse(self, payload: str | bytes, session: Session) -> list[Action]:
         """Understand what a client sent; what is wrong becomes a :class:`Reply`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(
         self,
         request: Subscribe | Unsubscribe,
@@ -229,11 +231,11 @@ class ExchangeFormat:
         session: Session,
     ) -> list[Answer]:
         """Make the acknowledgements and errors that answer a request."""
-        raise NotImplementedError
 
     def listing(self, request: ListTopics, session: Session) -> list[Answer]:
-        """Make the answer to a :class:`ListTopics`."""
-        raise NotImplementedError
+        """Make the answer to a :class:`ListTopics`, where :meth:`parse` makes such."""
+        del request, session
+        return []
 
     # Limits.
 
@@ -259,22 +261,24 @@ class ExchangeFormat:
         """Check key, signature and time of a login.
 
         :param now: the exchange's clock, milliseconds since 1970.
-        :returns: why it is refused; None: it is accepted.
+        :returns: why it is refused; None: it is accepted. Without logins, all are refused.
         """
-        raise NotImplementedError
+        del login, credentials, now
+        return self.login_refusal
 
     def login_answer(self, login: Login, refusal: Refusal | None, session: Session) -> list[Answer]:
-        """Make the answer to a login.
+        """Make the answer to a login, where :meth:`parse` makes such.
 
         :param refusal: why it is refused; None: it was accepted.
         """
-        raise NotImplementedError
+        del login, refusal, session
+        return []
 
     # Data.
 
+    @abstractmethod
     def data(self, event: Event, topic: str, variant: str) -> str:
         """Make the message of an event."""
-        raise NotImplementedError
 
     def receives(self, topic: str, session: Session, data: object) -> bool:
         """Tell whether private data of a topic goes to this connection.
@@ -284,6 +288,7 @@ class ExchangeFormat:
         del data
         return session.is_logged_in and topic in session.subscribed
 
+    @abstractmethod
     def private(self, topic: str, data: object, session: Session, at: int) -> str:
         """Make the message with private data.
 
@@ -291,7 +296,6 @@ class ExchangeFormat:
         :param data: what the test wants under the venue's envelope.
         :param at: milliseconds since 1970.
         """
-        raise NotImplementedError
 
     def shutdown_notice(self, session: Session, at: int) -> str | None:
         """Announce that the connection will soon end; None: the venue does not, or not here."""
