@@ -23,6 +23,7 @@ is given: then it reconnects, first after about N seconds and with backoff from 
 
 from __future__ import annotations
 
+import functools
 import logging
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,6 +36,7 @@ from .core.backoff import ReconnectPolicy
 from .errors import ConfigurationError, NotConnectedError
 from .runtime.connection import ResilientWebSocket
 from .runtime.dispatcher import CallingThreadDispatcher
+from .runtime.interrupts import Interrupts
 
 __all__ = ["ABNF", "WebSocketApp", "enableTrace"]
 
@@ -188,38 +190,48 @@ class WebSocketApp:
             reconnect=_policy(reconnect),
             dispatcher=here,
         )
-        self._attach(connection)
-        return self._run(connection, here)
-
-    def _run(self, connection: ResilientWebSocket, here: CallingThreadDispatcher) -> bool:
+        interrupts = Interrupts(here.wake)
+        self._attach(connection, interrupts)
         self.has_errored = self._told_close = False
         self._connection = connection
         try:
-            try:
-                connection.start()
-                here.serve_until(lambda: not connection.is_running)
-            except KeyboardInterrupt:
-                connection.request_stop("interrupted")
-                here.serve_until(lambda: not connection.is_running)
-            if not self._told_close:  # no connection opened
-                connection._handlers.call("close", None, "")
+            with interrupts:
+                self._run(connection, here, interrupts)
         finally:
             connection.stop()
             self._connection = None
         self.has_errored = _has_failed(connection)
         return self.has_errored
 
-    def _attach(self, connection: ResilientWebSocket) -> None:
-        """Call the callbacks as they are at the time: scripts assign them late."""
-        connection.on("message", self._calling(self._data))  # before on_message
-        connection.on("message", self._calling(lambda payload: (self.on_message, payload)))
-        connection.on("open", self._calling(self._opened))
-        connection.on("error", self._calling(lambda error: self._failed(connection, error)))
-        connection.on("close", self._calling(self._closed))
-        connection.on("ping", self._calling(lambda payload: (self.on_ping, payload)))
-        connection.on("pong", self._calling(lambda payload: (self.on_pong, payload)))
+    def _run(
+        self,
+        connection: ResilientWebSocket,
+        here: CallingThreadDispatcher,
+        interrupts: Interrupts,
+    ) -> None:
+        try:
+            connection.start()
+            here.serve_until(lambda: interrupts.was_noted or not connection.is_running)
+        except KeyboardInterrupt:  # from a signal handler of the user's
+            interrupts.was_noted = True
+        if interrupts.was_noted:
+            connection.request_stop("interrupted")
+            here.serve_until(lambda: not connection.is_running)
+        if not self._told_close:  # no connection opened
+            connection._handlers.call("close", None, "")
 
-    def _calling(self, choose: Callable[..., tuple[Any, ...]]) -> Callback:
+    def _attach(self, connection: ResilientWebSocket, interrupts: Interrupts) -> None:
+        """Call the callbacks as they are at the time: scripts assign them late."""
+        calling = functools.partial(self._calling, interrupts)
+        connection.on("message", calling(self._data))  # before on_message
+        connection.on("message", calling(lambda payload: (self.on_message, payload)))
+        connection.on("open", calling(self._opened))
+        connection.on("error", calling(lambda error: self._failed(connection, error)))
+        connection.on("close", calling(self._closed))
+        connection.on("ping", calling(lambda payload: (self.on_ping, payload)))
+        connection.on("pong", calling(lambda payload: (self.on_pong, payload)))
+
+    def _calling(self, interrupts: Interrupts, choose: Callable[..., tuple[Any, ...]]) -> Callback:
         """Make a handler of what chooses a callback and its arguments."""
 
         def call(*args: object) -> None:
@@ -227,7 +239,7 @@ class WebSocketApp:
             try:
                 callback, *rest = choose(*args)
                 if callback is not None:
-                    callback(self, *rest)
+                    interrupts.call(callback, self, *rest)
             except KeyboardInterrupt:  # Ctrl-C while it ran on the main thread: end as ever
                 self.close()
             except BaseException:

@@ -19,6 +19,7 @@ from wsresilient import (
     ConnectError,
 )
 from wsresilient.compat import ABNF, WebSocketApp
+from wsresilient.runtime.handlers import HandlerSet
 
 from .apps import Recorder, run, sending
 from .clients import library_threads
@@ -325,6 +326,36 @@ def test_reconnect_ends_when_trying_again_cannot_help() -> None:
 
 
 # Ctrl-C.
+
+
+@pytest.mark.parametrize("place", ["_enter", "_leave"])
+def test_ctrl_c_between_callbacks_is_no_error_of_theirs(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, seen, interrupted = getattr(HandlerSet, place), Recorder(), list[bool]()
+
+    def interrupt(*args: Any) -> Any:
+        if seen.calls and not interrupted:
+            interrupted.append(True)
+            signal.raise_signal(signal.SIGINT)
+        return usual(*args)
+
+    def behave(peer: Peer) -> None:
+        peer.text("a")
+        peer.serve()
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(HandlerSet, place, interrupt)
+    try:
+        with raw_server(behave) as server:
+            assert WebSocketApp(server.url, **seen.all()).run_forever(reconnect=5) is False
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert interrupted == [True]
+    assert seen.names()[0] == "on_open"
+    assert seen.names()[-1] == "on_close"
+    assert "on_error" not in seen.names()
+    assert library_threads() == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process")

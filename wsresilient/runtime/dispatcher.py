@@ -276,6 +276,10 @@ class CallingThreadDispatcher(Dispatcher):
     def relieve(self) -> None:
         """Nothing: there is one thread, and it is the caller's."""
 
+    def wake(self) -> None:
+        """Let :meth:`serve_until` look; it takes no lock, so that a signal handler may call it."""
+        self._ready.put(None)
+
     def serve_until(self, ended: Callable[[], bool]) -> None:
         """Serve lanes until ``ended`` says so; looks at least once a second."""
         while not ended():
