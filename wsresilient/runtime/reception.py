@@ -68,8 +68,9 @@ class Reception:
 
     def opening(self, link: Link) -> None:
         """A link is about to connect."""
-        if link is not self._links.running:
-            self._books.succeeding(link)
+        running = self._links.running
+        if link is not running:
+            self._books.succeeding(link, running)
             return
         self._books.opening(link)
         if link.plan is not None:
