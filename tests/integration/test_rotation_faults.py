@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from tests.support import Gate
-from wsresilient import AuthenticationError, ConnectLimiter, Credentials, HandshakeError
+from wsresilient import (
+    AuthenticationError,
+    ConnectLimiter,
+    Credentials,
+    HandshakeError,
+    NotConnectedError,
+)
 from wsresilient.core import demand, takeover
 from wsresilient.runtime import succession
 from wsresilient.runtime.succession import Phase
@@ -271,6 +277,26 @@ def test_reconnect_during_a_rotation(dispatch: str, lasting_overlap: pytest.Monk
         assert ws.get_stats()["reconnect_count"] == 1
         assert is_sorted(numbers_of(seen.messages))
         assert server.count >= 3
+
+
+def test_giving_up_ends_an_old_connection_that_waits_for_its_last_answers() -> None:
+    def ask(ws: Any) -> None:
+        with pytest.raises(NotConnectedError):
+            ws.request("?", timeout=2 * PATIENCE, match=lambda _: False)
+
+    with plain(**UNROTATED) as (ws, seen, feed, server):
+        asking = threading.Thread(target=ask, args=(ws,))
+        asking.start()
+        wait_until(lambda: (1, "?") in feed.requests, PATIENCE)
+        rotate_now(ws)
+        wait_until(lambda: ws.generation == 2, PATIENCE)
+        server.peers[1].send(CLOSE, (1008).to_bytes(2, "big") + b"invalid api key")
+        assert ws.join(2 * PATIENCE)
+        assert ws.state == "failed"
+        asking.join(PATIENCE)
+        wait_until(lambda: library_threads() == [], PATIENCE)
+        assert sorted(feed.closes) == [(1, 1000), (2, 1008)]
+        assert len(seen.opens) == len(seen.closes) == 2
 
 
 # Stopping.

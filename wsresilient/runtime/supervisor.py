@@ -223,6 +223,8 @@ class Supervisor:
     def _end(self) -> None:
         self._watchdog.remove(self._vigil)
         self._succession.close()
+        # Also one that has a successor and was not closed yet: nobody would do so any more.
+        self.links.interrupt(Failure(FailureKind.STOPPED, "the connection ends", is_error=False))
         # The other one says goodbye, too; whoever hangs in a user's function is not waited for.
         self.crew.wait_for_others(self._config.close_timeout + PATIENCE)
         self.links.close(timeout=1.0)
