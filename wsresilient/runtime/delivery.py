@@ -310,6 +310,11 @@ class Delivery:
                 batch = Batch(gate(batch), batch.size, batch.generation, batch.received_at)
         self.serve_now(batch)
 
+    def tell_gap_now(self, gap: Gap) -> None:
+        """Note and tell a gap where it is; on the serving thread."""
+        self.note_gap(gap)
+        self._handlers.call("gap", gap)
+
     def serve_now(self, batch: Batch) -> None:
         """Give a batch to the handlers past the gates; on the serving thread."""
         if self._is_detouring:
@@ -340,8 +345,7 @@ class Delivery:
         begin = 0
         for at, gap in router.gaps(routed) if router.finds_gaps else ():
             self._hand_routed(routed[begin:at], router)
-            self.note_gap(gap)
-            self._handlers.call("gap", gap)
+            self.tell_gap_now(gap)
             begin = at
         self._hand_routed(routed[begin:] if begin else routed, router)
         router.note(messages)
@@ -383,8 +387,7 @@ class Delivery:
                 started_at=now,
                 ended_at=wall_clock(),
             )
-            self.note_gap(gap)
-            self._handlers.call("gap", gap)
+            self.tell_gap_now(gap)
 
         self._lane.put_event(tell, before_messages=self._drops_old)
 

@@ -80,7 +80,8 @@ class Junction:
     :param identify: gives the topic and the identity of a payload; must not raise.
     :param max_bytes: that may wait; beyond it the junction is overrun.
     :ivar takeover: what has come over both; of the serving thread, but for ``may_end``.
-    :ivar is_overrun: whether more has come than can wait: the handlers are too slow.
+    :ivar overrun_at: wall clock at which more had come than can wait, since the handlers are too
+        slow; None: it has not. What waited, and what comes until the switch, is lost then.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Junction:
         self._identify = identify
         self._max_bytes = max_bytes
         self.takeover = Takeover(max_bytes=max_bytes)
-        self.is_overrun = False
+        self.overrun_at: float | None = None
         self._lock = threading.Lock()  # guards the fields below
         self._arrived: deque[Batch] = deque()  # of the successor, and not looked into yet
         self._arrived_count = 0
@@ -123,7 +124,7 @@ class Junction:
             self._arrived_count += batch.count
             self._arrived_bytes += batch.size
             if self._arrived_count > MOST_HELD or self._arrived_bytes > self._max_bytes:
-                self.is_overrun = True
+                self.overrun_at = batch.received_at
                 self._discard()
             return True
 
@@ -133,6 +134,11 @@ class Junction:
         self._arrived.clear()
 
     # From any thread.
+
+    @property
+    def is_overrun(self) -> bool:
+        """Whether more has come than can wait."""
+        return self.overrun_at is not None
 
     @property
     def has_arrivals(self) -> bool:
