@@ -249,7 +249,9 @@ class Succession:
         junction = transfer.junction
         if self._links.running is not transfer.old:
             self.cancel("the connection that was to be succeeded has ended")  # as it began
-        elif junction.is_overrun:
+        elif junction.is_overrun or (
+            self.phase is Phase.OPENING and junction.takeover.is_full  # nor can it be over yet
+        ):
             text = "the handlers were too slow to let a successor wait for them"
             self._give_up(Failure(FailureKind.TIMEOUT, text, is_error=False))
         elif self.phase is Phase.OPENING:

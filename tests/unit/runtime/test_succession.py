@@ -408,6 +408,19 @@ def test_a_successor_that_holds_too_much_is_given_up(
     assert life.new.ends == ["the handlers were too slow to let a successor wait for them"]
 
 
+def test_a_successor_whose_messages_match_nothing_is_given_up_before_it_is_up(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsresilient.core.takeover.MOST_HELD", 10)
+    opening(life)
+    life.bring(life.new, *map(str, range(10)))
+    life.bring(life.old, "a")
+    life.lane.serve()
+    life.step()
+
+    assert life.is_in(Phase.FAILED)
+
+
 @pytest.mark.parametrize("how", ["planned", "lost"])
 def test_what_cannot_wait_for_the_switch_is_told_as_a_gap(
     how: str, life: Life, monkeypatch: pytest.MonkeyPatch
