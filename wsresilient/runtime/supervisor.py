@@ -342,9 +342,10 @@ class Supervisor:
             self.crew.in_charge = successor.thread
             self._books.promoted(successor, planned=planned)
             errors, successor.errors = successor.errors, []
+            if self._subscriber is not None:
+                # Here, since the link may end at once, and the next one takes the topics of it.
+                self._subscriber.succeed()
             self._status.changed.notify_all()
-        if self._subscriber is not None:
-            self._subscriber.succeed()
         for error in errors:
             self._books.note_complaint(error)
         self.reception.flush_soon()
@@ -381,7 +382,7 @@ class Supervisor:
         """Close the books of a successor that never became the running link."""
         successor.endpoints.ended(monotonic(), planned=failure.planned)
         if self._subscriber is not None:
-            self._subscriber.end_succession()
+            self._subscriber.end_succession(successor.registry)
         self._books.forgotten(successor, failure, is_stopping=self._is_stopping())
         self.links.drop(successor)
 
