@@ -125,6 +125,11 @@ class Reception:
         # One that has a successor is closed by it; a successor has to end.
         return running is not None and link.generation < running.generation
 
+    def interrupted(self, link: Link) -> None:
+        """A link is to end: let its reader go, and not that of the one which goes on."""
+        if link is self._links.running:
+            self._delivery.let_reader_go(True)
+
     # Sending, from any thread.
 
     def link_for_sending(self) -> Link | None:

@@ -346,6 +346,8 @@ class Supervisor:
                 # Here, since the link may end at once, and the next one takes the topics of it.
                 self._subscriber.succeed()
             self._status.changed.notify_all()
+        if successor.is_ending:
+            self.reception.interrupted(successor)  # it was not the running link then
         for error in errors:
             self._books.note_complaint(error)
         self.reception.flush_soon()
