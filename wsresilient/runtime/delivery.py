@@ -30,6 +30,8 @@ log = Log("wsresilient.handlers")
 
 #: Pings, pongs and errors of a venue that may wait to be told at a time.
 MOST_CONTROLS = 1000
+#: Seconds after which a reader that waits looks around.
+PIECE = 0.1
 
 
 class Delivery:
@@ -167,6 +169,17 @@ class Delivery:
             self._is_detouring = False
         return self._is_detouring
 
+    def _wait_for_end_of_detour(self) -> None:
+        """Wait until what is left in the lane is in the inbox, which would hold the reader as well.
+
+        Otherwise whoever pulls more slowly than messages come would be on the detour for ever, and
+        the serving thread in the hands of the inbox. A handler is not waited for.
+        """
+        lane, handlers = self._lane, self._handlers
+        while self._succession is None and self._is_pulled() and not handlers.any_running:
+            if lane.lets_reader_go or lane.wait_until_idle(PIECE):
+                return
+
     def let_reader_go(self, letting_go: bool) -> None:
         """See :meth:`wsresilient.runtime.lanes.Lane.let_reader_go`."""
         self._lane.let_reader_go(letting_go)
@@ -232,6 +245,8 @@ class Delivery:
         :param size: their bytes.
         """
         batch = Batch(messages, size, generation, wall_clock())
+        if self._is_detouring:
+            self._wait_for_end_of_detour()
         if self._is_detouring and self._is_on_detour():
             self._put(batch)
         elif not self._is_pulled():
