@@ -225,7 +225,7 @@ def test_an_old_connection_that_closes_slowly_does_not_let_the_lane_overflow() -
         if is_closing.is_set():
             assert may_go.wait(PATIENCE)
 
-    slow = {"on_message": handle, "queue_size": 20, "close_timeout": 1.0}
+    slow: dict[str, Any] = {"on_message": handle, "queue_size": 20, "close_timeout": 1.0}
     with plain(behave=behave, settings=UNROTATED, **slow) as (ws, _, _, _):
         rotate_now(ws)
         assert is_closing.wait(PATIENCE)

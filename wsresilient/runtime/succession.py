@@ -386,7 +386,13 @@ class Succession:
         began = transfer.junction.overrun_at
         if began is not None:  # when there was no way back any more
             self._delivery.tell_gap_now(
-                Gap(self._name, topics=(), reason="overflow", started_at=began, ended_at=wall_clock())
+                Gap(
+                    self._name,
+                    topics=(),
+                    reason="overflow",
+                    started_at=began,
+                    ended_at=wall_clock(),
+                )
             )
 
     def _be_over(self) -> None:

@@ -19,7 +19,7 @@ def test_the_secrets_of_two_links_are_hidden_however_many_there_have_been() -> N
     status: Any = SimpleNamespace(name="feed")
     delivery: Any = None
     books = Books(status, delivery, handlers)
-    running = link_with("secret-0")
+    latest = running = link_with("secret-0")
     for number in range(1, 2 * sys.getrecursionlimit()):
         successor = link_with(f"secret-{number}")
         books.succeeding(successor, running)
