@@ -16,7 +16,7 @@ from wsresilient import (
     NotConnectedError,
 )
 from wsresilient.core import demand, takeover
-from wsresilient.runtime import succession
+from wsresilient.runtime import crew, succession
 from wsresilient.runtime.succession import Phase
 from wsresilient.testing import wait_until
 
@@ -364,6 +364,35 @@ def test_stop_from_inside_of_on_open_of_the_new_connection(dispatch: str) -> Non
         assert ws.stop(PATIENCE)
         assert library_threads() == []
         assert len(seen.closes) == 2
+
+
+def test_stop_from_inside_of_a_function_that_the_new_connection_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[bool] = []
+    streams: list[Any] = []
+    entered = crew.Crew._enter
+
+    def enter_late(self: crew.Crew, thread: threading.Thread) -> None:
+        if streams and thread is not threading.current_thread():
+            wait_until(lambda: asked, PATIENCE)  # whoever starts it is slow
+        entered(self, thread)
+
+    monkeypatch.setattr(crew.Crew, "_enter", enter_late)
+
+    def headers() -> dict[str, str]:
+        if streams:
+            asked.append(streams[0]._life.is_own_thread())
+            streams[0].stop()
+        return {}
+
+    with plain(headers=headers, settings=UNROTATED) as (ws, _, _, _):
+        streams.append(ws)
+        rotate_now(ws)
+        assert ws.join(PATIENCE)
+        assert ws.stop(PATIENCE)
+        assert asked == [True]
+        assert library_threads() == []
 
 
 @BOTH

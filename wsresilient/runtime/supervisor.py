@@ -316,6 +316,7 @@ class Supervisor:
 
     def _main_of_successor(self, link: Link) -> None:
         """Connect beside the running link, and go on with the loop if it has become that."""
+        self.crew.enter()
         try:
             failure = self._connect_in_turn(link)
         except BaseException as error:  # a bug of the library
