@@ -118,20 +118,15 @@ class Junction:
         with self._lock:
             if self._is_switched:
                 return False
-            if self._is_given_up:
+            if self._is_given_up or self.is_overrun:
                 return True
             self._arrived.append(batch)
             self._arrived_count += batch.count
             self._arrived_bytes += batch.size
             if self._arrived_count > MOST_HELD or self._arrived_bytes > self._max_bytes:
                 self.overrun_at = batch.received_at
-                self._discard()
+                self._arrived.clear()
             return True
-
-    def _discard(self) -> None:
-        """Let nothing of the successor wait; the lock is held."""
-        self._is_given_up = True
-        self._arrived.clear()
 
     # From any thread.
 
@@ -148,7 +143,8 @@ class Junction:
     def give_up(self) -> None:
         """Let nothing of the successor through."""
         with self._lock:
-            self._discard()
+            self._is_given_up = True
+            self._arrived.clear()
 
     # The serving thread.
 
@@ -162,6 +158,8 @@ class Junction:
 
     def _sift_old(self, batch: Batch) -> list[Payload]:
         takeover, identify = self.takeover, self._identify
+        if self._is_given_up:
+            return batch.messages  # it may be long until the successor has ended
         for payload in batch.messages:
             takeover.note_delivered(*identify(payload))
         self.absorb()
