@@ -22,6 +22,7 @@ from .rotation_tools import (
     is_whole,
     numbers_of,
     plain,
+    rotate_now,
     rotations,
     trading,
     wait_for_phase,
@@ -206,6 +207,33 @@ def test_a_handler_that_is_too_slow_gets_nothing_twice(overflow: str) -> None:
 
 
 # Topics.
+
+
+def test_an_old_connection_that_closes_slowly_does_not_let_the_lane_overflow() -> None:
+    is_closing, may_go = threading.Event(), threading.Event()
+
+    def behave(peer: Peer, feed: Numbers) -> None:
+        peer.accept()
+        if peer.number == 1:
+            feed.listen(peer)
+            peer.read_until(CLOSE)
+            is_closing.set()
+            peer.ignore()
+        feed.behave(peer)
+
+    def handle(_message: Any) -> None:
+        if is_closing.is_set():
+            assert may_go.wait(PATIENCE)
+
+    slow: dict[str, Any] = {"on_message": handle, "queue_size": 20, "close_timeout": 1.0}
+    with plain(behave=behave, settings=UNROTATED, **slow) as (ws, _, _, _):
+        rotate_now(ws)
+        assert is_closing.wait(PATIENCE)
+        assert ws._life is not None
+        lane = ws._life.delivery._lane
+        wait_until(lambda: lane.held_back_since, PATIENCE)
+        assert len(ws._life.links.present) == 2  # and not only when the old one was gone
+        may_go.set()
 
 
 def test_a_server_that_announces_its_end_is_left_without_a_hole() -> None:

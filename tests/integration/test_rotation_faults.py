@@ -8,9 +8,15 @@ from typing import Any
 import pytest
 
 from tests.support import Gate
-from wsresilient import AuthenticationError, ConnectLimiter, Credentials, HandshakeError
+from wsresilient import (
+    AuthenticationError,
+    ConnectLimiter,
+    Credentials,
+    HandshakeError,
+    NotConnectedError,
+)
 from wsresilient.core import demand, takeover
-from wsresilient.runtime import succession
+from wsresilient.runtime import crew, succession
 from wsresilient.runtime.succession import Phase
 from wsresilient.testing import wait_until
 
@@ -273,6 +279,26 @@ def test_reconnect_during_a_rotation(dispatch: str, lasting_overlap: pytest.Monk
         assert server.count >= 3
 
 
+def test_giving_up_ends_an_old_connection_that_waits_for_its_last_answers() -> None:
+    def ask(ws: Any) -> None:
+        with pytest.raises(NotConnectedError):
+            ws.request("?", timeout=2 * PATIENCE, match=lambda _: False)
+
+    with plain(**UNROTATED) as (ws, seen, feed, server):
+        asking = threading.Thread(target=ask, args=(ws,))
+        asking.start()
+        wait_until(lambda: (1, "?") in feed.requests, PATIENCE)
+        rotate_now(ws)
+        wait_until(lambda: ws.generation == 2, PATIENCE)
+        server.peers[1].send(CLOSE, (1008).to_bytes(2, "big") + b"invalid api key")
+        assert ws.join(2 * PATIENCE)
+        assert ws.state == "failed"
+        asking.join(PATIENCE)
+        wait_until(lambda: library_threads() == [], PATIENCE)
+        assert sorted(feed.closes) == [(1, 1000), (2, 1008)]
+        assert len(seen.opens) == len(seen.closes) == 2
+
+
 # Stopping.
 
 
@@ -338,6 +364,35 @@ def test_stop_from_inside_of_on_open_of_the_new_connection(dispatch: str) -> Non
         assert ws.stop(PATIENCE)
         assert library_threads() == []
         assert len(seen.closes) == 2
+
+
+def test_stop_from_inside_of_a_function_that_the_new_connection_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[bool] = []
+    streams: list[Any] = []
+    entered = crew.Crew._enter
+
+    def enter_late(self: crew.Crew, thread: threading.Thread) -> None:
+        if streams and thread is not threading.current_thread():
+            wait_until(lambda: asked, PATIENCE)  # whoever starts it is slow
+        entered(self, thread)
+
+    monkeypatch.setattr(crew.Crew, "_enter", enter_late)
+
+    def headers() -> dict[str, str]:
+        if streams:
+            asked.append(streams[0]._life.is_own_thread())
+            streams[0].stop()
+        return {}
+
+    with plain(headers=headers, settings=UNROTATED) as (ws, _, _, _):
+        streams.append(ws)
+        rotate_now(ws)
+        assert ws.join(PATIENCE)
+        assert ws.stop(PATIENCE)
+        assert asked == [True]
+        assert library_threads() == []
 
 
 @BOTH

@@ -57,6 +57,7 @@ class Takeover:
     """What has come over both streams, and what of it the user gets.
 
     :param max_bytes: that may be held, as :data:`MOST_HELD` bounds the messages.
+    :ivar is_full: whether so much is held that the overlap should not last any longer.
     :ivar repeated: messages of the new stream that were left out, since the old one had brought
         them, or what came behind them.
     """
@@ -69,10 +70,11 @@ class Takeover:
         self._delivered_before: dict[Name, None] = {}
         self._held: list[Held] = []
         self._held_bytes = 0
+        self._most_held, self._most_bytes = MOST_HELD, max_bytes  # until the next look at them
         self._earliest: dict[str, list[Hashable]] = {}  # a few of each topic, for the proof
         self._lively: set[str] = set()  # topics of the old stream since the confirmation
         self._ahead: dict[Name, None] = {}
-        self._is_full = False
+        self.is_full = False
         self._confirmed_at: float | None = None
         self.repeated = 0
 
@@ -98,7 +100,7 @@ class Takeover:
             earliest.append(held.identity)
         self._held.append(held)
         self._held_bytes += len(held.payload)
-        if len(self._held) >= MOST_HELD or self._held_bytes >= self._max_bytes:
+        if len(self._held) >= self._most_held or self._held_bytes >= self._most_bytes:
             self._let_go_of_repeated()
 
     def _let_go_of_repeated(self) -> None:
@@ -107,7 +109,10 @@ class Takeover:
         kept = [one for place, one in enumerate(self._held) if place >= joints.get(one.topic, 0)]
         self.repeated += len(self._held) - len(kept)
         self._held, self._held_bytes = kept, sum(len(one.payload) for one in kept)
-        self._is_full = len(kept) > MOST_HELD // 2 or self._held_bytes > self._max_bytes // 2
+        self.is_full = len(kept) > MOST_HELD // 2 or self._held_bytes > self._max_bytes // 2
+        # Where little has gone, many more have to come first: a look goes through all of them.
+        self._most_held = max(MOST_HELD, 2 * len(kept))
+        self._most_bytes = max(self._max_bytes, 2 * self._held_bytes)
 
     def _joints(self) -> dict[str, int]:
         """Find of each topic the place of the latest held message that came over both."""
@@ -132,7 +137,7 @@ class Takeover:
 
         :param wanted: the topics that the new stream should bring; None: all.
         """
-        if self._is_full:
+        if self.is_full:
             return True  # memory is at stake
         if self._confirmed_at is None:
             return False

@@ -126,10 +126,13 @@ class Books:
 
     # A link and its successor.
 
-    def succeeding(self, link: Link) -> None:
-        """A successor is about to connect."""
+    def succeeding(self, link: Link, running: Link | None) -> None:
+        """A successor of the running link is about to connect."""
         if link.plan is not None:
-            self._handlers.redact = self._handlers.redact.joined(link.plan.redact)
+            # Of the two links, and not of those before them: it would grow for ever.
+            plan = None if running is None else running.plan
+            first = self._handlers.redact if plan is None else plan.redact
+            self._handlers.redact = first.joined(link.plan.redact)
             log.info("%s: connecting to %s, too", self._status.name, link.shown)
 
     def promoted(self, link: Link, *, planned: bool) -> None:

@@ -42,10 +42,17 @@ class Crew:
             kept = (one for one in self.members if one.is_alive() and one is not thread)
             self.members = (*kept, thread)
 
+    def enter(self) -> None:
+        """Count the calling thread.
+
+        Whoever has started it may not have come to that yet, and a function of the user's that it
+        calls may ask already.
+        """
+        self._enter(threading.current_thread())
+
     def take_charge(self) -> None:
         """Put the calling thread in charge."""
-        # Whoever has started it may not have come to _enter() yet, and a handler may ask already.
-        self._enter(threading.current_thread())
+        self.enter()
         self.in_charge = threading.current_thread()
 
     def is_in_charge(self) -> bool:

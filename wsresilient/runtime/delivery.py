@@ -30,6 +30,8 @@ log = Log("wsresilient.handlers")
 
 #: Pings, pongs and errors of a venue that may wait to be told at a time.
 MOST_CONTROLS = 1000
+#: Seconds after which a reader that waits looks around.
+PIECE = 0.1
 
 
 class Delivery:
@@ -167,6 +169,17 @@ class Delivery:
             self._is_detouring = False
         return self._is_detouring
 
+    def _wait_for_end_of_detour(self) -> None:
+        """Wait until what is left in the lane is in the inbox, which would hold the reader as well.
+
+        Otherwise whoever pulls more slowly than messages come would be on the detour for ever, and
+        the serving thread in the hands of the inbox. A handler is not waited for.
+        """
+        lane, handlers = self._lane, self._handlers
+        while self._succession is None and self._is_pulled() and not handlers.any_running:
+            if lane.lets_reader_go or lane.wait_until_idle(PIECE):
+                return
+
     def let_reader_go(self, letting_go: bool) -> None:
         """See :meth:`wsresilient.runtime.lanes.Lane.let_reader_go`."""
         self._lane.let_reader_go(letting_go)
@@ -232,6 +245,8 @@ class Delivery:
         :param size: their bytes.
         """
         batch = Batch(messages, size, generation, wall_clock())
+        if self._is_detouring:
+            self._wait_for_end_of_detour()
         if self._is_detouring and self._is_on_detour():
             self._put(batch)
         elif not self._is_pulled():
@@ -310,6 +325,11 @@ class Delivery:
                 batch = Batch(gate(batch), batch.size, batch.generation, batch.received_at)
         self.serve_now(batch)
 
+    def tell_gap_now(self, gap: Gap) -> None:
+        """Note and tell a gap where it is; on the serving thread."""
+        self.note_gap(gap)
+        self._handlers.call("gap", gap)
+
     def serve_now(self, batch: Batch) -> None:
         """Give a batch to the handlers past the gates; on the serving thread."""
         if self._is_detouring:
@@ -340,8 +360,7 @@ class Delivery:
         begin = 0
         for at, gap in router.gaps(routed) if router.finds_gaps else ():
             self._hand_routed(routed[begin:at], router)
-            self.note_gap(gap)
-            self._handlers.call("gap", gap)
+            self.tell_gap_now(gap)
             begin = at
         self._hand_routed(routed[begin:] if begin else routed, router)
         router.note(messages)
@@ -383,8 +402,7 @@ class Delivery:
                 started_at=now,
                 ended_at=wall_clock(),
             )
-            self.note_gap(gap)
-            self._handlers.call("gap", gap)
+            self.tell_gap_now(gap)
 
         self._lane.put_event(tell, before_messages=self._drops_old)
 

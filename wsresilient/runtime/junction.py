@@ -56,7 +56,7 @@ class Identifier:
                 message = self._decode(payload, self._batch)
                 key = self._key_of(message)
                 hash(key)
-            except Exception:  # whoever delivers it finds it again, and tells it
+            except BaseException:  # whoever delivers it finds it again, and tells it
                 key = None
             else:
                 if key is not None:
@@ -80,7 +80,8 @@ class Junction:
     :param identify: gives the topic and the identity of a payload; must not raise.
     :param max_bytes: that may wait; beyond it the junction is overrun.
     :ivar takeover: what has come over both; of the serving thread, but for ``may_end``.
-    :ivar is_overrun: whether more has come than can wait: the handlers are too slow.
+    :ivar overrun_at: wall clock at which more had come than can wait, since the handlers are too
+        slow; None: it has not. What waited, and what comes until the switch, is lost then.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Junction:
         self._identify = identify
         self._max_bytes = max_bytes
         self.takeover = Takeover(max_bytes=max_bytes)
-        self.is_overrun = False
+        self.overrun_at: float | None = None
         self._lock = threading.Lock()  # guards the fields below
         self._arrived: deque[Batch] = deque()  # of the successor, and not looked into yet
         self._arrived_count = 0
@@ -117,22 +118,22 @@ class Junction:
         with self._lock:
             if self._is_switched:
                 return False
-            if self._is_given_up:
+            if self._is_given_up or self.is_overrun:
                 return True
             self._arrived.append(batch)
             self._arrived_count += batch.count
             self._arrived_bytes += batch.size
             if self._arrived_count > MOST_HELD or self._arrived_bytes > self._max_bytes:
-                self.is_overrun = True
-                self._discard()
+                self.overrun_at = batch.received_at
+                self._arrived.clear()
             return True
 
-    def _discard(self) -> None:
-        """Let nothing of the successor wait; the lock is held."""
-        self._is_given_up = True
-        self._arrived.clear()
-
     # From any thread.
+
+    @property
+    def is_overrun(self) -> bool:
+        """Whether more has come than can wait."""
+        return self.overrun_at is not None
 
     @property
     def has_arrivals(self) -> bool:
@@ -142,7 +143,8 @@ class Junction:
     def give_up(self) -> None:
         """Let nothing of the successor through."""
         with self._lock:
-            self._discard()
+            self._is_given_up = True
+            self._arrived.clear()
 
     # The serving thread.
 
@@ -156,6 +158,8 @@ class Junction:
 
     def _sift_old(self, batch: Batch) -> list[Payload]:
         takeover, identify = self.takeover, self._identify
+        if self._is_given_up:
+            return batch.messages  # it may be long until the successor has ended
         for payload in batch.messages:
             takeover.note_delivered(*identify(payload))
         self.absorb()

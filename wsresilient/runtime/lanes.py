@@ -131,6 +131,11 @@ class Lane:
         """Whether nothing waits and nobody serves."""
         return self._state == IDLE
 
+    @property
+    def lets_reader_go(self) -> bool:
+        """Whether the reader is not to be held up, since its connection is to end."""
+        return self._letting_go or self._discarding
+
     # The reader's side.
 
     def put(self, batch: Batch) -> None:

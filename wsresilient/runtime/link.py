@@ -55,6 +55,9 @@ class LinkHost(Protocol):
     def let_rotate(self, link: Link, reason: Failure) -> bool:
         """Whether somebody replaces it, so that it need not end itself."""
 
+    def interrupted(self, link: Link) -> None:
+        """It is to end; from any thread. Whatever holds its reader up lets it go."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinkEnvironment:
@@ -339,7 +342,7 @@ class Link:
 
     def interrupted(self) -> None:
         """Whatever holds the reader up lets it go."""
-        self._delivery.let_reader_go(True)
+        self._host.interrupted(self)
 
     def tick(self, now: float) -> float:
         """Look around."""

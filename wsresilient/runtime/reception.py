@@ -68,8 +68,9 @@ class Reception:
 
     def opening(self, link: Link) -> None:
         """A link is about to connect."""
-        if link is not self._links.running:
-            self._books.succeeding(link)
+        running = self._links.running
+        if link is not running:
+            self._books.succeeding(link, running)
             return
         self._books.opening(link)
         if link.plan is not None:
@@ -123,6 +124,11 @@ class Reception:
             return self._rotate(reason)
         # One that has a successor is closed by it; a successor has to end.
         return running is not None and link.generation < running.generation
+
+    def interrupted(self, link: Link) -> None:
+        """A link is to end: let its reader go, and not that of the one which goes on."""
+        if link is self._links.running:
+            self._delivery.let_reader_go(True)
 
     # Sending, from any thread.
 

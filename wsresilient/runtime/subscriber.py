@@ -119,10 +119,14 @@ class Subscriber:
             self.current.failed.update({topic: before.failed[topic] for topic in refused})
             self._changed()
 
-    def end_succession(self) -> None:
-        """Forget the second connection."""
+    def end_succession(self, registry: SubscriptionRegistry | None) -> None:
+        """Forget the second connection, unless there is another one by now.
+
+        :param registry: its.
+        """
         with self._lock:
-            self._next = None
+            if self._next is registry:
+                self._next = None
 
     # What is seen.
 

@@ -21,11 +21,12 @@ from typing import NamedTuple, Protocol
 
 from ..config import ConnectionConfig
 from ..core.demand import SuccessionDemand
+from ..core.events import Gap
 from ..core.failure import Failure, FailureKind, classify
 from ..core.frames import Payload
 from ..core.takeover import CATCH_UP
 from ..errors import OpenTimeoutError
-from .clock import monotonic
+from .clock import monotonic, wall_clock
 from .delivery import Delivery
 from .junction import Junction
 from .lanes import Batch
@@ -248,7 +249,9 @@ class Succession:
         junction = transfer.junction
         if self._links.running is not transfer.old:
             self.cancel("the connection that was to be succeeded has ended")  # as it began
-        elif junction.is_overrun:
+        elif junction.is_overrun or (
+            self.phase is Phase.OPENING and junction.takeover.is_full  # nor can it be over yet
+        ):
             text = "the handlers were too slow to let a successor wait for them"
             self._give_up(Failure(FailureKind.TIMEOUT, text, is_error=False))
         elif self.phase is Phase.OPENING:
@@ -380,6 +383,17 @@ class Succession:
         self._move(Phase.SWITCHING, Phase.SWITCHED)
         for batch in batches:
             self._delivery.serve_now(batch)
+        began = transfer.junction.overrun_at
+        if began is not None:  # when there was no way back any more
+            self._delivery.tell_gap_now(
+                Gap(
+                    self._name,
+                    topics=(),
+                    reason="overflow",
+                    started_at=began,
+                    ended_at=wall_clock(),
+                )
+            )
 
     def _be_over(self) -> None:
         self._delivery.end_succession()

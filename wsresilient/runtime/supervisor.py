@@ -223,6 +223,8 @@ class Supervisor:
     def _end(self) -> None:
         self._watchdog.remove(self._vigil)
         self._succession.close()
+        # Also one that has a successor and was not closed yet: nobody would do so any more.
+        self.links.interrupt(Failure(FailureKind.STOPPED, "the connection ends", is_error=False))
         # The other one says goodbye, too; whoever hangs in a user's function is not waited for.
         self.crew.wait_for_others(self._config.close_timeout + PATIENCE)
         self.links.close(timeout=1.0)
@@ -314,6 +316,7 @@ class Supervisor:
 
     def _main_of_successor(self, link: Link) -> None:
         """Connect beside the running link, and go on with the loop if it has become that."""
+        self.crew.enter()
         try:
             failure = self._connect_in_turn(link)
         except BaseException as error:  # a bug of the library
@@ -340,9 +343,12 @@ class Supervisor:
             self.crew.in_charge = successor.thread
             self._books.promoted(successor, planned=planned)
             errors, successor.errors = successor.errors, []
+            if self._subscriber is not None:
+                # Here, since the link may end at once, and the next one takes the topics of it.
+                self._subscriber.succeed()
             self._status.changed.notify_all()
-        if self._subscriber is not None:
-            self._subscriber.succeed()
+        if successor.is_ending:
+            self.reception.interrupted(successor)  # it was not the running link then
         for error in errors:
             self._books.note_complaint(error)
         self.reception.flush_soon()
@@ -379,7 +385,7 @@ class Supervisor:
         """Close the books of a successor that never became the running link."""
         successor.endpoints.ended(monotonic(), planned=failure.planned)
         if self._subscriber is not None:
-            self._subscriber.end_succession()
+            self._subscriber.end_succession(successor.registry)
         self._books.forgotten(successor, failure, is_stopping=self._is_stopping())
         self.links.drop(successor)
 

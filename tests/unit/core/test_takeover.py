@@ -174,6 +174,26 @@ def test_too_many_that_the_old_stream_does_not_bring_end_the_overlap(
     assert feed.got == named("a", range(10))
 
 
+def test_what_does_not_match_is_not_gone_through_for_each_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MOST_HELD", 10)
+    looks: list[int] = []
+    feed = Handed()
+    joints = feed.takeover._joints
+
+    def counted() -> dict[str, int]:
+        looks.append(len(looks))
+        return joints()
+
+    monkeypatch.setattr(feed.takeover, "_joints", counted)
+    feed.new(*named("a", range(1000)))
+    assert len(looks) < 10
+    feed.switch()
+
+    assert feed.got == named("a", range(1000))
+
+
 def test_old_messages_are_forgotten_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_REMEMBERED", 10)
     feed = Handed()

@@ -192,12 +192,22 @@ def test_a_successor_that_is_forgotten_is_told_nothing_more() -> None:
     made = subscriber()
     before = made.current
     successor = made.begin_succession()
-    made.end_succession()
+    made.end_succession(successor)
     made.subscribe(["btcusdt@trade"])
     made.succeed()  # there is none
 
     assert made.current is before
     assert successor.wanted == frozenset()
+
+
+def test_a_successor_of_an_earlier_life_does_not_end_that_of_this_one() -> None:
+    made = subscriber()
+    left_over = made.begin_succession()
+    successor = made.begin_succession()
+    made.end_succession(left_over)
+    made.succeed()
+
+    assert made.current is successor
 
 
 def test_what_one_of_two_connections_was_refused_is_refused() -> None:

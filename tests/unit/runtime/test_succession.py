@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wsresilient import ConnectionConfig, Failure, FailureKind
+from wsresilient import ConnectionConfig, Failure, FailureKind, Gap
 from wsresilient.core.takeover import CATCH_UP
 from wsresilient.errors import OpenTimeoutError
 from wsresilient.runtime import succession as module
@@ -82,6 +82,9 @@ class FakeLane:
 
     def serve_now(self, batch: Batch) -> None:
         self.got += batch.messages
+
+    def tell_gap_now(self, gap: Gap) -> None:
+        self.got.append(f"gap: {gap.reason}")
 
     def serve(self) -> None:
         waiting, self.waiting = self.waiting, []
@@ -403,6 +406,44 @@ def test_a_successor_that_holds_too_much_is_given_up(
 
     assert life.is_in(Phase.FAILED)
     assert life.new.ends == ["the handlers were too slow to let a successor wait for them"]
+
+
+def test_a_successor_whose_messages_match_nothing_is_given_up_before_it_is_up(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsresilient.core.takeover.MOST_HELD", 10)
+    opening(life)
+    life.bring(life.new, *map(str, range(10)))
+    life.bring(life.old, "a")
+    life.lane.serve()
+    life.step()
+
+    assert life.is_in(Phase.FAILED)
+
+
+@pytest.mark.parametrize("how", ["planned", "lost"])
+def test_what_cannot_wait_for_the_switch_is_told_as_a_gap(
+    how: str, life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overlapping(life)
+    life.bring(life.old, "a")
+    life.bring(life.new, "a")
+    life.lane.serve()
+    life.now += 1.0
+    if how == "planned":
+        life.step()
+        assert life.is_in(Phase.SWITCHING)
+    monkeypatch.setattr("wsresilient.runtime.junction.MOST_HELD", 2)
+    life.bring(life.new, "b", "c", "d")  # while the handlers are held up
+    life.bring(life.new, "e")
+    if how == "lost":
+        assert life.succession.inherits(life.old, LOST)
+    life.old.tick()
+    life.lane.serve()
+    life.bring(life.new, "f")
+    life.lane.serve()
+
+    assert life.lane.got == ["a", "gap: overflow", "f"]
 
 
 def test_it_can_be_cancelled_until_it_is_decided(life: Life) -> None:
