@@ -162,19 +162,24 @@ class Takeover:
         self._confirmed_at = None
         self._lively.clear()
 
-    def may_end(self, now: float, *, wanted: frozenset[str] | None = None) -> bool:
+    def may_end(
+        self, now: float, *, wanted: frozenset[str] | None = None, is_lacking: bool = False
+    ) -> bool:
         """Tell whether the old stream can be done without.
 
         :param wanted: the topics that the new stream should bring; None: all.
+        :param is_lacking: whether there are topics that only the old one has yet.
         """
         if self._is_full:
             return True  # memory is at stake
         if self._confirmed_at is None:
             return False
         age = now - self._confirmed_at
-        return age >= LONGEST or (age >= SHORTEST and self._have_met(wanted))
+        return age >= LONGEST or (
+            age >= SHORTEST and not is_lacking and self.have_met(wanted)
+        )
 
-    def _have_met(self, wanted: frozenset[str] | None) -> bool:
+    def have_met(self, wanted: frozenset[str] | None = None) -> bool:
         """Whether of each topic one message has come over both.
 
         A snapshot that only the new one got is no hindrance, as long as others follow it.

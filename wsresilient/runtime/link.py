@@ -210,6 +210,14 @@ class Link:
         with subscriber.registry(registry):
             return registry.wanted <= registry.confirmed
 
+    def lacks(self, other: Link) -> bool:
+        """Whether it is still to get a topic that the server has confirmed on another link."""
+        subscriber, mine, theirs = self._environment.subscriber, self.registry, other.registry
+        if subscriber is None or mine is None or theirs is None:
+            return False
+        with subscriber.registry(mine):
+            return not (mine.wanted & theirs.confirmed) <= mine.confirmed
+
     # From any thread.
 
     def send_message(self, payload: bytes, *, text: bool, timeout: float) -> None:

@@ -141,6 +141,7 @@ class Succession:
         self._deadline = 0.0
         self._switched_at: float | None = None
         self._is_retired = False
+        self._is_doubtful = False  # whether the old one may have what the new one has not
         self._is_absorbing = False  # a look at what has arrived is on its way through the lane
 
     def __repr__(self) -> str:
@@ -224,7 +225,7 @@ class Succession:
 
     def _begin(self, old: Link, reason: Failure, now: float) -> None:
         self._deadline = now + self._patience
-        self._switched_at, self._is_retired = None, False
+        self._switched_at, self._is_retired, self._is_doubtful = None, False, False
         with self._lock:
             if self._is_closed:
                 return
@@ -253,8 +254,8 @@ class Succession:
             self._give_up(Failure(FailureKind.TIMEOUT, text, is_error=False))
         elif self.phase is Phase.OPENING:
             self._watch_opening(transfer, now)
-        elif junction.takeover.may_end(now, wanted=transfer.new.wanted):
-            self._begin_switch(transfer.old)
+        else:
+            self._watch_overlap(transfer, now)
         if junction.has_arrivals and not self._is_absorbing:
             self._is_absorbing = True
             self._delivery.emit_call(lambda: self._absorb(junction))
@@ -268,6 +269,16 @@ class Succession:
             text = f"the successor was not ready within {self._patience:g} s"
             self._give_up(classify(OpenTimeoutError(text)))
 
+    def _watch_overlap(self, transfer: _Transfer, now: float) -> None:
+        """Make the switch where the two have met, or nothing will prove that they have."""
+        old, new, takeover = transfer.old, transfer.new, transfer.junction.takeover
+        wanted, is_lacking = new.wanted, new.lacks(old)
+        if takeover.may_end(now, wanted=wanted, is_lacking=is_lacking):
+            # What the old one has not read yet may be what is missing.
+            is_behind = self._delivery.is_behind and not takeover.have_met(wanted)
+            self._is_doubtful = is_lacking or is_behind
+            self._begin_switch(old)
+
     def _begin_switch(self, old: Link) -> None:
         if self._move(Phase.OVERLAPPING, Phase.SWITCHING):
             old.run_between_batches(lambda: self._part_from(old))
@@ -278,6 +289,9 @@ class Succession:
             if old.divert is not None:
                 return
             old.divert = _take_all
+            transfer, is_doubtful = self._transfer, self._is_doubtful
+        if transfer is not None and is_doubtful:
+            self._host.tell_hole(transfer.reason)
         self._delivery.emit_call(self._switch)
 
     def _watch_end(self, transfer: _Transfer, now: float) -> None:
@@ -329,7 +343,9 @@ class Succession:
                 return False
             new = transfer.new
             # Where the two had met, nothing is missing between them.
-            is_whole = transfer.junction.takeover.may_end(now, wanted=new.wanted)
+            is_whole = transfer.junction.takeover.may_end(
+                now, wanted=new.wanted, is_lacking=new.lacks(link)
+            )
             is_lost = self.phase in UNDECIDED and new.is_ready and not failure.planned
             if is_lost:
                 self.phase = Phase.SWITCHING
