@@ -39,7 +39,8 @@ log = Log("wsresilient.connection")
 
 #: Seconds between two steps.
 STEP = 0.02
-#: Seconds that a successor gets beyond its deadlines for connecting and for acknowledgements.
+#: Seconds that a successor gets beyond its deadlines for connecting and for acknowledgements, from
+#: its turn in the budget of connects and from each topic that the server confirms.
 PATIENCE = 5.0
 #: Seconds for which the old connection's messages are looked for, where the next one is due.
 CATCH_UP_AT_LEAST = 1.0
@@ -139,6 +140,7 @@ class Succession:
         self._given_up: Failure | None = None  # why the successor is not wanted any more
         # Of the watchdog:
         self._deadline = 0.0
+        self._confirmed = 0  # topics that the server has confirmed to the successor
         self._switched_at: float | None = None
         self._is_retired = False
         self._is_doubtful = False  # whether the old one may have what the new one has not
@@ -224,7 +226,7 @@ class Succession:
             return self._demand.reason(link.generation, connected_at=at, now=now)
 
     def _begin(self, old: Link, reason: Failure, now: float) -> None:
-        self._deadline = now + self._patience
+        self._deadline, self._confirmed = now + self._patience, 0
         self._switched_at, self._is_retired, self._is_doubtful = None, False, False
         with self._lock:
             if self._is_closed:
@@ -262,6 +264,11 @@ class Succession:
 
     def _watch_opening(self, transfer: _Transfer, now: float) -> None:
         new = transfer.new
+        confirmed = new.confirmed_count
+        if new.is_queueing or confirmed > self._confirmed:
+            # It is not late as long as it waits for its turn, or gets on.
+            self._confirmed = confirmed
+            self._deadline = now + self._patience
         if new.has_greeted and new.is_ready and new.has_confirmed:
             transfer.junction.takeover.confirm(now)
             self._move(Phase.OPENING, Phase.OVERLAPPING)

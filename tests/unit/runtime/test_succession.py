@@ -38,6 +38,8 @@ class FakeLink:
         self.ends: list[str] = []
         self.is_over = False
         self.has_less = False
+        self.is_queueing = False
+        self.confirmed_count = 0
         self.errands: list[Callable[[], object]] = []
 
     def come_up(self, now: float) -> None:
@@ -568,3 +570,17 @@ def test_streams_that_cannot_be_compared_are_no_hole(life: Life) -> None:
     life.old.tick()
     assert life.is_in(Phase.SWITCHING)
     assert "hole" not in life.told
+
+
+def test_a_successor_that_waits_for_its_turn_or_gets_on_is_not_late(life: Life) -> None:
+    opening(life)
+    life.new.is_queueing = True
+    for _ in range(5):
+        life.step(LIMIT)
+    life.new.is_queueing = False
+    for number in range(1, 5):
+        life.new.confirmed_count = number
+        life.step(LIMIT - 0.1)
+    assert life.is_in(Phase.OPENING)
+    life.step(LIMIT)
+    assert life.is_in(Phase.FAILED)
