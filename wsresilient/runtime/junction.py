@@ -56,7 +56,7 @@ class Identifier:
                 message = self._decode(payload, self._batch)
                 key = self._key_of(message)
                 hash(key)
-            except Exception:  # whoever delivers it finds it again, and tells it
+            except BaseException:  # whoever delivers it finds it again, and tells it
                 key = None
             else:
                 if key is not None:
