@@ -60,11 +60,16 @@ class Takeover:
     """What has come over both streams, and what of it the user gets.
 
     :param max_bytes: that may be held, as :data:`MOST_HELD` bounds the messages.
+    :param is_lossy: whether messages of the old stream may be dropped before it delivers them, so
+        that they must not come behind later ones.
     :ivar repeated: messages of the new stream that were left out, since the old one had brought
         them, or what came behind them.
     """
 
-    def __init__(self, *, max_bytes: int = 64 * MIB) -> None:
+    def __init__(self, *, max_bytes: int = 64 * MIB, is_lossy: bool = False) -> None:
+        # Messages without a topic may be of several, of which each is in order, and no more: what
+        # the old stream has not delivered is not on its way because something behind it is.
+        self._mixed = None if is_lossy else ""
         self._max_bytes = max_bytes
         # In order, and how often. Two of them, so that the oldest can be forgotten at once.
         self._order: list[Name] = []
@@ -110,7 +115,7 @@ class Takeover:
                 self._let_go_of_repeated()
 
     def _let_go_of_repeated(self) -> None:
-        joints, _ = self._join()
+        joints, _ = self._join(mixed=None)
         # The joints stay: they tell where the old stream is.
         kept = [one for place, one in enumerate(self._held) if place >= joints.get(one.topic, 0)]
         self.repeated += len(self._held) - len(kept)
@@ -118,9 +123,10 @@ class Takeover:
         self._kept = len(kept)
         self._is_full = len(kept) > MOST_HELD // 2 or self._held_bytes > self._max_bytes // 2
 
-    def _join(self) -> tuple[dict[str, int], dict[Name, int]]:
+    def _join(self, *, mixed: str | None) -> tuple[dict[str, int], dict[Name, int]]:
         """Find where the two streams meet.
 
+        :param mixed: a topic that is looked through from the earliest message that both have.
         :returns: the place of each topic's joint among the held messages, where there is one; and
             what the old stream has delivered behind the joints, with how often.
         """
@@ -129,7 +135,7 @@ class Takeover:
         anchors: dict[str, Name] = {}  # of each topic, the latest of which there is one in each
         lookalikes: dict[str, Name] = {}  # or, where there is none, the latest that both have
         for name in self._backwards():
-            if name in counts and name[0] not in anchors:
+            if name in counts and (name[0] not in anchors or name[0] == mixed):
                 if counts[name] == self._times_delivered(name) == 1:
                     anchors[name[0]] = name
                 else:
@@ -199,7 +205,7 @@ class Takeover:
 
         :returns: the held messages that are to be delivered now, in order.
         """
-        joints, behind = self._join()
+        joints, behind = self._join(mixed=self._mixed)
         fresh = []
         for place, one in enumerate(self._held):
             if place > joints.get(one.topic, -1) and not _take_one(behind, (one.topic, one.identity)):

@@ -232,7 +232,13 @@ class Succession:
             if self._is_closed:
                 return
             new = self._host.make_successor()
-            junction = Junction(old, new, self._identify, max_bytes=self._config.queue_bytes)
+            junction = Junction(
+                old,
+                new,
+                self._identify,
+                max_bytes=self._config.queue_bytes,
+                is_lossy=self._config.overflow != "block",
+            )
             new.divert = junction.take
             self._transfer = _Transfer(old, new, junction, reason)
             self.phase, self._given_up = Phase.OPENING, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 
 import pytest
@@ -151,6 +152,35 @@ def test_the_old_stream_stays_until_the_two_have_met() -> None:
     assert not feed.takeover.may_end(1001.0)
     feed.old("a2")
     assert feed.takeover.may_end(1001.0)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_topics_that_nobody_tells_apart_may_overtake_each_other(seed: int) -> None:
+    order = random.Random(seed)
+
+    def stream() -> list[str]:
+        # Each topic is in order, and none is ahead of the other by more than a few.
+        both = [(number + 3 * order.random(), f"{topic}{number}") for number in range(60) for topic in "xy"]
+        for topic in "xy":
+            places = sorted(place for place, one in both if one[0] == topic)
+            names = [one for _, one in both if one[0] == topic]
+            both = [pair for pair in both if pair[1][0] != topic] + list(zip(places, names, strict=True))
+        return ["first", *(one for _, one in sorted(both))]
+
+    old, new = stream(), stream()
+    feed = Handed()
+    end, held = order.randint(1, 60), order.randint(1, 60)
+    for message in old[:end]:
+        feed.takeover.note_delivered("", message)
+        feed.got.append(message)
+    for message in new[:held]:
+        feed.takeover.hold(Held("", message, message, 0.0))
+    feed.switch()
+    feed.got += [one for one in new[held:] if not feed.takeover.is_repeated("", one)]
+
+    assert sorted(feed.got) == sorted(old)
+    for topic in "xy":
+        assert [one for one in feed.got if one[0] == topic] == [one for one in old if one[0] == topic]
 
 
 def test_heartbeats_do_not_prove_that_the_two_have_met() -> None:
