@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -356,3 +357,31 @@ def test_without_the_setting_a_planned_rotation_has_a_hole_and_counts_as_both() 
         stats = feed.ws.get_stats()
         assert stats["rotations"] == stats["reconnect_count"]
         assert seen.errors == []
+
+
+def test_a_topic_that_comes_during_the_overlap_has_to_be_on_both(
+    lasting_overlap: pytest.MonkeyPatch,
+) -> None:
+    other = "ethusdt@trade"
+    with trading(TRADE) as feed:
+        ws, exchange = feed.ws, feed.exchange
+        exchange.silence(other)
+        wait_for_phase(ws, Phase.OVERLAPPING)
+        assert ws._life is not None
+        successor = ws._life.links.present[1]
+        # Its pace lets nothing out.
+        session: Any = successor._session
+        lasting_overlap.setattr(session._topics, "tick", lambda *_, **__: 0.05)
+        ws.subscribe(other)
+        wait_until(lambda: other in ws.confirmed_subscriptions, PATIENCE)
+        lasting_overlap.setattr(takeover, "SHORTEST", 0.05)
+        time.sleep(0.3)
+        assert ws.generation == 1
+        lasting_overlap.undo()
+        exchange.unsilence(other)
+        wait_for_rotations(ws, 1)
+        feed.wait_for_newest()
+        wait_until(lambda: any(one.topic == other for one in feed.messages), PATIENCE)
+        numbers = [one.data["t"] for one in feed.messages if one.topic == other]
+        assert is_whole(numbers)
+        assert feed.seen.gaps == []

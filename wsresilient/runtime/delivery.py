@@ -117,6 +117,13 @@ class Delivery:
         return self._lane.held_back_since or self.inbox.held_back_since
 
     @property
+    def is_behind(self) -> bool:
+        """Whether handlers keep the reader from reading on."""
+        if self._inline:
+            return self._handlers.any_running
+        return self.held_back_since is not None
+
+    @property
     def idle(self) -> bool:
         """Whether all messages and events have been served."""
         return self._lane.idle and self._notices.idle

@@ -79,6 +79,7 @@ class Junction:
     :param new: will bring them.
     :param identify: gives the topic and the identity of a payload; must not raise.
     :param max_bytes: that may wait; beyond it the junction is overrun.
+    :param is_lossy: whether messages of the old connection may be dropped on their way.
     :ivar takeover: what has come over both; of the serving thread, but for ``may_end``.
     :ivar overrun_at: wall clock at which more had come than can wait, since the handlers are too
         slow; None: it has not. What waited, and what comes until the switch, is lost then.
@@ -91,12 +92,13 @@ class Junction:
         identify: Callable[[Payload], tuple[str, Hashable]],
         *,
         max_bytes: int,
+        is_lossy: bool = False,
     ) -> None:
         self._old = old
         self._new = new
         self._identify = identify
         self._max_bytes = max_bytes
-        self.takeover = Takeover(max_bytes=max_bytes)
+        self.takeover = Takeover(max_bytes=max_bytes, is_lossy=is_lossy)
         self.overrun_at: float | None = None
         self._lock = threading.Lock()  # guards the fields below
         self._arrived: deque[Batch] = deque()  # of the successor, and not looked into yet

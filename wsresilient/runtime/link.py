@@ -90,6 +90,7 @@ class Link:
     :param registry: what the server has of the topics; None: there is no venue.
     :ivar attempt: while it is under way, else None.
     :ivar plan: of the attempt, once it is made.
+    :ivar is_queueing: whether it waits for its turn in the budget of connects.
     :ivar thread: on which it runs, once it does.
     :ivar divert: is given what it brings while there is another link beside it, and says whether
         that has been taken; what has not, goes into the lane. It counts itself what is delivered,
@@ -136,6 +137,7 @@ class Link:
         self.attempt: Attempt | None = None
         self._end_before: Failure | None = None  # why it is to end before it has an attempt
         self._end_wanted = threading.Event()
+        self.is_queueing = False
         self.thread: threading.Thread | None = None
         self.divert: Callable[[Batch], bool] | None = None
         self._errand: Callable[[], object] | None = None
@@ -212,6 +214,23 @@ class Link:
             return True
         with subscriber.registry(registry):
             return registry.wanted <= registry.confirmed
+
+    def lacks(self, other: Link) -> bool:
+        """Whether it is still to get a topic that the server has confirmed on another link."""
+        subscriber, mine, theirs = self._environment.subscriber, self.registry, other.registry
+        if subscriber is None or mine is None or theirs is None:
+            return False
+        with subscriber.registry(mine):
+            return not (mine.wanted & theirs.confirmed) <= mine.confirmed
+
+    @property
+    def confirmed_count(self) -> int:
+        """How many topics the server has confirmed."""
+        subscriber, registry = self._environment.subscriber, self.registry
+        if subscriber is None or registry is None:
+            return 0
+        with subscriber.registry(registry):
+            return len(registry.confirmed)
 
     # From any thread.
 

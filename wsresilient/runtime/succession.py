@@ -40,7 +40,8 @@ log = Log("wsresilient.connection")
 
 #: Seconds between two steps.
 STEP = 0.02
-#: Seconds that a successor gets beyond its deadlines for connecting and for acknowledgements.
+#: Seconds that a successor gets beyond its deadlines for connecting and for acknowledgements, from
+#: its turn in the budget of connects and from each topic that the server confirms.
 PATIENCE = 5.0
 #: Seconds for which the old connection's messages are looked for, where the next one is due.
 CATCH_UP_AT_LEAST = 1.0
@@ -140,8 +141,10 @@ class Succession:
         self._given_up: Failure | None = None  # why the successor is not wanted any more
         # Of the watchdog:
         self._deadline = 0.0
+        self._confirmed = 0  # topics that the server has confirmed to the successor
         self._switched_at: float | None = None
         self._is_retired = False
+        self._is_doubtful = False  # whether the old one may have what the new one has not
         self._is_absorbing = False  # a look at what has arrived is on its way through the lane
 
     def __repr__(self) -> str:
@@ -224,13 +227,19 @@ class Succession:
             return self._demand.reason(link.generation, connected_at=at, now=now)
 
     def _begin(self, old: Link, reason: Failure, now: float) -> None:
-        self._deadline = now + self._patience
-        self._switched_at, self._is_retired = None, False
+        self._deadline, self._confirmed = now + self._patience, 0
+        self._switched_at, self._is_retired, self._is_doubtful = None, False, False
         with self._lock:
             if self._is_closed:
                 return
             new = self._host.make_successor()
-            junction = Junction(old, new, self._identify, max_bytes=self._config.queue_bytes)
+            junction = Junction(
+                old,
+                new,
+                self._identify,
+                max_bytes=self._config.queue_bytes,
+                is_lossy=self._config.overflow != "block",
+            )
             new.divert = junction.take
             self._transfer = _Transfer(old, new, junction, reason)
             self.phase, self._given_up = Phase.OPENING, None
@@ -256,20 +265,35 @@ class Succession:
             self._give_up(Failure(FailureKind.TIMEOUT, text, is_error=False))
         elif self.phase is Phase.OPENING:
             self._watch_opening(transfer, now)
-        elif junction.takeover.may_end(now, wanted=transfer.new.wanted):
-            self._begin_switch(transfer.old)
+        else:
+            self._watch_overlap(transfer, now)
         if junction.has_arrivals and not self._is_absorbing:
             self._is_absorbing = True
             self._delivery.emit_call(lambda: self._absorb(junction))
 
     def _watch_opening(self, transfer: _Transfer, now: float) -> None:
         new = transfer.new
+        confirmed = new.confirmed_count
+        if new.is_queueing or confirmed > self._confirmed:
+            # It is not late as long as it waits for its turn, or gets on.
+            self._confirmed = confirmed
+            self._deadline = now + self._patience
         if new.has_greeted and new.is_ready and new.has_confirmed:
             transfer.junction.takeover.confirm(now)
             self._move(Phase.OPENING, Phase.OVERLAPPING)
         elif now >= self._deadline:
             text = f"the successor was not ready within {self._patience:g} s"
             self._give_up(classify(OpenTimeoutError(text)))
+
+    def _watch_overlap(self, transfer: _Transfer, now: float) -> None:
+        """Make the switch where the two have met, or nothing will prove that they have."""
+        old, new, takeover = transfer.old, transfer.new, transfer.junction.takeover
+        wanted, is_lacking = new.wanted, new.lacks(old)
+        if takeover.may_end(now, wanted=wanted, is_lacking=is_lacking):
+            # What the old one has not read yet may be what is missing.
+            is_behind = self._delivery.is_behind and not takeover.have_met(wanted)
+            self._is_doubtful = is_lacking or is_behind
+            self._begin_switch(old)
 
     def _begin_switch(self, old: Link) -> None:
         if self._move(Phase.OVERLAPPING, Phase.SWITCHING):
@@ -281,6 +305,9 @@ class Succession:
             if old.divert is not None:
                 return
             old.divert = _take_all
+            transfer, is_doubtful = self._transfer, self._is_doubtful
+        if transfer is not None and is_doubtful:
+            self._host.tell_hole(transfer.reason)
         self._delivery.emit_call(self._switch)
 
     def _watch_end(self, transfer: _Transfer, now: float) -> None:
@@ -332,7 +359,9 @@ class Succession:
                 return False
             new = transfer.new
             # Where the two had met, nothing is missing between them.
-            is_whole = transfer.junction.takeover.may_end(now, wanted=new.wanted)
+            is_whole = transfer.junction.takeover.may_end(
+                now, wanted=new.wanted, is_lacking=new.lacks(link)
+            )
             is_lost = self.phase in UNDECIDED and new.is_ready and not failure.planned
             if is_lost:
                 self.phase = Phase.SWITCHING

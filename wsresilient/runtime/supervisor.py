@@ -329,6 +329,7 @@ class Supervisor:
         limiter = self._options.connect_limiter
         while True:
             delay = 0.0 if limiter is None else limiter.reserve()
+            link.is_queueing = delay > 0.0
             if link.wait_for_end(delay):
                 return Failure(FailureKind.STOPPED, "it is not wanted any more", is_error=False)
             if delay <= 0.0:

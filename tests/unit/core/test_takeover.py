@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -104,6 +106,43 @@ def test_messages_that_look_alike_are_left_out_once_each_behind_the_switch() -> 
     assert feed.got == ["a7", "a7", "a8", "a8"]
 
 
+def test_a_heartbeat_between_the_messages_joins_nothing() -> None:
+    # The new stream is ahead: its latest heartbeat is another one than that of the old stream.
+    feed = Handed()
+    feed.old("a1", "a-beat", "a2")
+    feed.new("a1", "a-beat", "a2", "a3", "a-beat", "a4")
+    feed.switch()
+    assert feed.got == ["a1", "a-beat", "a2", "a3", "a-beat", "a4"]
+
+    # And it is behind.
+    feed = Handed()
+    feed.old("a1", "a-beat", "a2", "a3", "a-beat", "a4", "a-beat")
+    feed.new("a1", "a-beat")
+    feed.switch()
+    feed.after("a2", "a3", "a-beat", "a4", "a-beat", "a5")
+    assert feed.got == ["a1", "a-beat", "a2", "a3", "a-beat", "a4", "a-beat", "a5"]
+
+
+@given(
+    old=st.integers(2, 60),
+    begin=st.integers(0, 60),
+    held=st.integers(2, 60),
+    every=st.integers(2, 9),
+)
+def test_heartbeats_neither_hide_messages_nor_double_them(
+    old: int, begin: int, held: int, every: int
+) -> None:
+    stream = ["abeat" if number % every == 0 else f"a{number}" for number in range(1, 150)]
+    begin = min(begin, old - 2)  # one message that is unlike all others has come over both
+    feed = Handed()
+    feed.old(*stream[:old])
+    feed.new(*stream[begin : begin + held])
+    feed.switch()
+    feed.after(*stream[begin + held :])
+
+    assert feed.got == stream
+
+
 def test_the_old_stream_stays_until_the_two_have_met() -> None:
     feed = Handed()
     assert not feed.takeover.may_end(1000.0)
@@ -117,6 +156,63 @@ def test_the_old_stream_stays_until_the_two_have_met() -> None:
     assert not feed.takeover.may_end(1001.0)
     feed.old("a2")
     assert feed.takeover.may_end(1001.0)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_topics_that_nobody_tells_apart_may_overtake_each_other(seed: int) -> None:
+    order = random.Random(seed)
+
+    def stream() -> list[str]:
+        # Each topic is in order, and none is ahead of the other by more than a few.
+        both = [
+            (number + 3 * order.random(), f"{topic}{number}")
+            for number in range(60)
+            for topic in "xy"
+        ]
+        for topic in "xy":
+            places = sorted(place for place, one in both if one[0] == topic)
+            names = [one for _, one in both if one[0] == topic]
+            both = [pair for pair in both if pair[1][0] != topic] + list(
+                zip(places, names, strict=True)
+            )
+        return ["first", *(one for _, one in sorted(both))]
+
+    old, new = stream(), stream()
+    feed = Handed()
+    end, held = order.randint(1, 60), order.randint(1, 60)
+    for message in old[:end]:
+        feed.takeover.note_delivered("", message)
+        feed.got.append(message)
+    for message in new[:held]:
+        feed.takeover.hold(Held("", message, message, 0.0))
+    feed.switch()
+    feed.got += [one for one in new[held:] if not feed.takeover.is_repeated("", one)]
+
+    assert sorted(feed.got) == sorted(old)
+    for topic in "xy":
+        assert [one for one in feed.got if one[0] == topic] == [
+            one for one in old if one[0] == topic
+        ]
+
+
+def test_heartbeats_do_not_prove_that_the_two_have_met() -> None:
+    feed = Handed()
+    feed.takeover.confirm(0.0)
+    feed.old("a1", "a-beat", "a2", "a-beat", "a3")
+    feed.new("a-beat", "a5", "a-beat", "a6")
+    assert not feed.takeover.may_end(1.0)
+    feed.old("a-beat", "a4", "a-beat", "a5")
+    assert feed.takeover.may_end(1.0)
+    feed.switch()
+    assert feed.got[-5:] == ["a4", "a-beat", "a5", "a-beat", "a6"]
+
+
+def test_streams_of_nothing_but_the_same_meet_too() -> None:
+    feed = Handed()
+    feed.takeover.confirm(0.0)
+    feed.old("a-beat", "a-beat")
+    feed.new("a-beat")
+    assert feed.takeover.may_end(1.0)
 
 
 def test_a_topic_that_only_the_old_stream_brings_keeps_it_for_a_while() -> None:
@@ -180,13 +276,13 @@ def test_what_does_not_match_is_not_gone_through_for_each_message(
     monkeypatch.setattr(module, "MOST_HELD", 10)
     looks: list[int] = []
     feed = Handed()
-    joints = feed.takeover._joints
+    join = feed.takeover._join
 
-    def counted() -> dict[str, int]:
+    def counted(*, mixed: str | None) -> tuple[dict[str, int], dict[Any, int]]:
         looks.append(len(looks))
-        return joints()
+        return join(mixed=mixed)
 
-    monkeypatch.setattr(feed.takeover, "_joints", counted)
+    monkeypatch.setattr(feed.takeover, "_join", counted)
     feed.new(*named("a", range(1000)))
     assert len(looks) < 10
     feed.switch()

@@ -104,6 +104,14 @@ def test_a_key_of_the_users_wins_and_a_bad_one_is_left_out() -> None:
         assert Identifier(plain_message, None, bad)("text") == ("", "text")
 
 
+@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
+def test_a_key_of_the_users_may_raise_anything(error: type[BaseException]) -> None:
+    def key(_message: Message) -> str:
+        raise error
+
+    assert Identifier(plain_message, None, key)("a") == ("", "a")
+
+
 def test_nothing_is_decoded_without_a_venue_or_a_key() -> None:
     def never(payload: Any, batch: Batch) -> Message:
         raise AssertionError("looked into")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from wsresilient import ConnectionConfig, Failure, FailureKind, Gap
-from wsresilient.core.takeover import CATCH_UP
+from wsresilient.core.takeover import CATCH_UP, LONGEST
 from wsresilient.errors import OpenTimeoutError
 from wsresilient.runtime import succession as module
 from wsresilient.runtime.answers import Answers
@@ -37,11 +37,17 @@ class FakeLink:
         self.messages_beside = 0
         self.ends: list[str] = []
         self.is_over = False
+        self.has_less = False
+        self.is_queueing = False
+        self.confirmed_count = 0
         self.errands: list[Callable[[], object]] = []
 
     def come_up(self, now: float) -> None:
         self.connected_at = now
         self.is_ready = self.has_greeted = self.has_confirmed = True
+
+    def lacks(self, _other: FakeLink) -> bool:
+        return self.has_less
 
     def interrupt(self, reason: Failure, *, graceful: bool) -> None:
         assert graceful
@@ -64,6 +70,7 @@ class FakeLane:
 
     def __init__(self) -> None:
         self.answers = Answers()
+        self.is_behind = False
         self.sift: Callable[[Batch], list[Any]] | None = None
         self.waiting: list[Callable[[], object] | Batch] = []
         self.got: list[Any] = []
@@ -564,3 +571,57 @@ def test_requests_from_many_threads_are_one(life: Life) -> None:
     life.step()
 
     assert life.told == ["start 2"]
+
+
+def test_a_topic_that_only_the_old_connection_has_yet_keeps_it(life: Life) -> None:
+    overlapping(life)
+    life.bring(life.old, "a")
+    life.bring(life.new, "a")
+    life.lane.serve()
+    life.new.has_less = True
+    life.step(5.0)
+    assert life.is_in(Phase.OVERLAPPING)
+    life.new.has_less = False
+    life.step()
+    assert life.is_in(Phase.SWITCHING)
+    life.old.tick()
+    assert "hole" not in life.told
+
+
+@pytest.mark.parametrize("why", ["handlers", "topics"])
+def test_a_switch_that_may_cost_messages_tells_of_a_hole(life: Life, why: str) -> None:
+    overlapping(life)
+    life.lane.is_behind = why == "handlers"
+    life.new.has_less = why == "topics"
+    life.bring(life.old, "a1")
+    life.bring(life.new, "a9")
+    life.lane.serve()
+    life.step(LONGEST)
+    assert life.is_in(Phase.SWITCHING)
+    life.old.tick()
+    assert life.told.count("hole") == 1
+
+
+def test_streams_that_cannot_be_compared_are_no_hole(life: Life) -> None:
+    overlapping(life)
+    life.bring(life.old, "of the old one")
+    life.bring(life.new, "of the new one")
+    life.lane.serve()
+    life.step(LONGEST)
+    life.old.tick()
+    assert life.is_in(Phase.SWITCHING)
+    assert "hole" not in life.told
+
+
+def test_a_successor_that_waits_for_its_turn_or_gets_on_is_not_late(life: Life) -> None:
+    opening(life)
+    life.new.is_queueing = True
+    for _ in range(5):
+        life.step(LIMIT)
+    life.new.is_queueing = False
+    for number in range(1, 5):
+        life.new.confirmed_count = number
+        life.step(LIMIT - 0.1)
+    assert life.is_in(Phase.OPENING)
+    life.step(LIMIT)
+    assert life.is_in(Phase.FAILED)
