@@ -5,7 +5,9 @@ the new one are held. Within a topic both are in order, so one message that has 
 joins them: what the new stream brought before it is on its way to the user already, and what it
 brought behind it, is not. A message that comes again and again (a heartbeat) joins nothing, as
 nobody can tell which of them it is: the joint is one that each of the two has brought once, where
-there is any, and behind it messages that look alike are counted. Whoever delivers asks :meth:`Takeover.may_end`, then gives the user what
+there is any, and behind it messages that look alike are counted.
+
+Whoever delivers asks :meth:`Takeover.may_end`, then gives the user what
 :meth:`Takeover.settle` leaves of the held messages, and from then on those of the new stream for
 which :meth:`Takeover.is_repeated` says no: the old stream may have been ahead.
 
@@ -109,10 +111,10 @@ class Takeover:
             earliest.append(held.identity)
         self._held.append(held)
         self._held_bytes += len(held.payload)
-        if len(self._held) >= MOST_HELD or self._held_bytes >= self._max_bytes:
-            # A look at all of them: not for each that comes.
-            if len(self._held) - self._kept >= self._kept // 100:
-                self._let_go_of_repeated()
+        is_much = len(self._held) >= MOST_HELD or self._held_bytes >= self._max_bytes
+        # It is a look at all of them: not for each that comes.
+        if is_much and len(self._held) - self._kept >= self._kept // 100:
+            self._let_go_of_repeated()
 
     def _let_go_of_repeated(self) -> None:
         joints, _ = self._join(mixed=None)
@@ -181,9 +183,7 @@ class Takeover:
         if self._confirmed_at is None:
             return False
         age = now - self._confirmed_at
-        return age >= LONGEST or (
-            age >= SHORTEST and not is_lacking and self.have_met(wanted)
-        )
+        return age >= LONGEST or (age >= SHORTEST and not is_lacking and self.have_met(wanted))
 
     def have_met(self, wanted: frozenset[str] | None = None) -> bool:
         """Whether of each topic one message has come over both.
@@ -208,7 +208,8 @@ class Takeover:
         joints, behind = self._join(mixed=self._mixed)
         fresh = []
         for place, one in enumerate(self._held):
-            if place > joints.get(one.topic, -1) and not _take_one(behind, (one.topic, one.identity)):
+            is_behind = place > joints.get(one.topic, -1)
+            if is_behind and not _take_one(behind, (one.topic, one.identity)):
                 fresh.append(one)
         self.repeated += len(self._held) - len(fresh)
         self._ahead = behind  # what is left of it

@@ -123,7 +123,10 @@ def test_a_heartbeat_between_the_messages_joins_nothing() -> None:
 
 
 @given(
-    old=st.integers(2, 60), begin=st.integers(0, 60), held=st.integers(2, 60), every=st.integers(2, 9)
+    old=st.integers(2, 60),
+    begin=st.integers(0, 60),
+    held=st.integers(2, 60),
+    every=st.integers(2, 9),
 )
 def test_heartbeats_neither_hide_messages_nor_double_them(
     old: int, begin: int, held: int, every: int
@@ -160,11 +163,17 @@ def test_topics_that_nobody_tells_apart_may_overtake_each_other(seed: int) -> No
 
     def stream() -> list[str]:
         # Each topic is in order, and none is ahead of the other by more than a few.
-        both = [(number + 3 * order.random(), f"{topic}{number}") for number in range(60) for topic in "xy"]
+        both = [
+            (number + 3 * order.random(), f"{topic}{number}")
+            for number in range(60)
+            for topic in "xy"
+        ]
         for topic in "xy":
             places = sorted(place for place, one in both if one[0] == topic)
             names = [one for _, one in both if one[0] == topic]
-            both = [pair for pair in both if pair[1][0] != topic] + list(zip(places, names, strict=True))
+            both = [pair for pair in both if pair[1][0] != topic] + list(
+                zip(places, names, strict=True)
+            )
         return ["first", *(one for _, one in sorted(both))]
 
     old, new = stream(), stream()
@@ -180,7 +189,9 @@ def test_topics_that_nobody_tells_apart_may_overtake_each_other(seed: int) -> No
 
     assert sorted(feed.got) == sorted(old)
     for topic in "xy":
-        assert [one for one in feed.got if one[0] == topic] == [one for one in old if one[0] == topic]
+        assert [one for one in feed.got if one[0] == topic] == [
+            one for one in old if one[0] == topic
+        ]
 
 
 def test_heartbeats_do_not_prove_that_the_two_have_met() -> None:
