@@ -368,9 +368,9 @@ def test_a_topic_that_comes_during_the_overlap_has_to_be_on_both(
         exchange.silence(other)
         wait_for_phase(ws, Phase.OVERLAPPING)
         assert ws._life is not None
-        successor = ws._life.links.present[1]
+        session = ws._life.links.present[1]._session
+        assert session is not None
         # Its pace lets nothing out.
-        session: Any = successor._session
         lasting_overlap.setattr(session._topics, "tick", lambda *_, **__: 0.05)
         ws.subscribe(other)
         wait_until(lambda: other in ws.confirmed_subscriptions, PATIENCE)
