@@ -264,6 +264,44 @@ def test_a_successor_that_is_lost_is_replaced_by_another(
         assert [code for code, _ in seen.closes] == [None, 1000]
 
 
+def test_what_a_successor_has_left_in_the_lane_is_counted_when_it_has_ended() -> None:
+    got: list[Any] = []
+    gate, is_slow, is_closing = Gate(), threading.Event(), threading.Event()
+
+    def behave(peer: Peer, feed: Numbers) -> None:
+        peer.accept()
+        if peer.number == 1:
+            feed.listen(peer)
+            peer.read_until(CLOSE)
+            is_closing.set()
+            peer.ignore()
+        feed.behave(peer)
+
+    def handle(message: Any) -> None:
+        got.append(message)
+        if is_slow.is_set():
+            gate.pass_through()
+
+    with plain(behave=behave, settings=UNROTATED, on_message=handle) as (ws, _, feed, server):
+        rotate_now(ws)
+        assert is_closing.wait(PATIENCE)
+        is_slow.set()
+        gate.wait_for_arrival()
+        wait_until(lambda: ws.get_stats()["queue_depth"] > 5, PATIENCE)
+        server.peers[1].cut()
+        wait_until(lambda: ws.generation == 3 and ws.is_connected, PATIENCE)
+        feed.end()
+        gate.open()
+        assert ws._life is not None
+        delivery = ws._life.delivery
+        wait_until(lambda: delivery.idle, PATIENCE)
+        wait_until(
+            lambda: ws.get_stats()["message_count"] == len(got),
+            PATIENCE,
+            "each message to be counted once",
+        )
+
+
 @BOTH
 def test_reconnect_during_a_rotation(dispatch: str, lasting_overlap: pytest.MonkeyPatch) -> None:
     with plain(dispatch=dispatch) as (ws, seen, _, server):

@@ -78,6 +78,7 @@ class Junction:
     :param old: brings messages now.
     :param new: will bring them.
     :param identify: gives the topic and the identity of a payload; must not raise.
+    :param count: is given how many messages of the successor the user gets, as they are delivered.
     :param max_bytes: that may wait; beyond it the junction is overrun.
     :param is_lossy: whether messages of the old connection may be dropped on their way.
     :ivar takeover: what has come over both; of the serving thread, but for ``may_end``.
@@ -91,12 +92,14 @@ class Junction:
         new: Link,
         identify: Callable[[Payload], tuple[str, Hashable]],
         *,
+        count: Callable[[int], object],
         max_bytes: int,
         is_lossy: bool = False,
     ) -> None:
         self._old = old
         self._new = new
         self._identify = identify
+        self._count = count
         self._max_bytes = max_bytes
         self.takeover = Takeover(max_bytes=max_bytes, is_lossy=is_lossy)
         self.overrun_at: float | None = None
@@ -172,7 +175,7 @@ class Junction:
         fresh = batch.messages
         if not takeover.is_caught_up:
             fresh = [one for one in fresh if not takeover.is_repeated(*identify(one))]
-        self._new.messages_beside += len(fresh)
+        self._count(len(fresh))
         return fresh
 
     def absorb(self) -> None:
@@ -202,7 +205,7 @@ class Junction:
                 runs[-1].append(held)
             else:
                 runs.append([held])
-        self._new.messages_beside += sum(map(len, runs))
+        self._count(sum(map(len, runs)))
         return [self._batch_of(run) for run in runs]
 
     def _batch_of(self, run: list[Held]) -> Batch:

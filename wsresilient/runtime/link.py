@@ -93,9 +93,9 @@ class Link:
     :ivar is_queueing: whether it waits for its turn in the budget of connects.
     :ivar thread: on which it runs, once it does.
     :ivar divert: is given what it brings while there is another link beside it, and says whether
-        that has been taken; what has not, goes into the lane. It counts itself what is delivered,
-        in ``messages_beside``. None: it is alone.
-    :ivar messages_beside: data messages that were delivered while there was another link.
+        that has been taken; what has not, goes into the lane. It counts itself what is delivered.
+        None: it is alone.
+    :ivar messages: data messages that reached the lane while it was alone.
     :ivar errors: that are not told yet, since it is not the running link; its host's.
     :ivar connected_at: monotonic time at which it was ready, or None.
     :ivar connected_wall: the same by the wall clock.
@@ -146,8 +146,7 @@ class Link:
         self.connected_at: float | None = None
         self.connected_wall: float | None = None
         self.has_greeted = False
-        self._messages = 0
-        self.messages_beside = 0
+        self.messages = 0
         self.last_message_at: float | None = None
         self._bytes = 0
         self.close_code: int | None = None
@@ -185,11 +184,6 @@ class Link:
     def shown(self) -> str:
         """Its URL without secrets, or "" where nothing is planned."""
         return "" if self.plan is None else self.plan.request.url.shown
-
-    @property
-    def messages(self) -> int:
-        """Data messages that reached the lane, but for those that another link had brought."""
-        return self._messages + self.messages_beside
 
     @property
     def bytes_received(self) -> int:
@@ -350,7 +344,7 @@ class Link:
         if self._errand is not None:
             self._run_errand()
         if self.divert is None:
-            self._messages += len(messages)
+            self.messages += len(messages)
         elif self.divert(Batch(messages, size, self.generation, wall_clock())):
             return
         delivery.deliver(messages, size, self.generation)

@@ -237,6 +237,7 @@ class Succession:
                 old,
                 new,
                 self._identify,
+                count=self._links.count_beside,
                 max_bytes=self._config.queue_bytes,
                 is_lossy=self._config.overflow != "block",
             )
