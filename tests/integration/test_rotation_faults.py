@@ -16,7 +16,7 @@ from wsresilient import (
     NotConnectedError,
 )
 from wsresilient.core import demand, takeover
-from wsresilient.runtime import crew, succession
+from wsresilient.runtime import books, crew, succession
 from wsresilient.runtime.succession import Phase
 from wsresilient.testing import wait_until
 
@@ -262,6 +262,42 @@ def test_a_successor_that_is_lost_is_replaced_by_another(
         assert ws.get_stats()["reconnect_count"] == 0
         seen.wait_for_closes(2)
         assert [code for code, _ in seen.closes] == [None, 1000]
+
+
+@pytest.mark.parametrize(("is_lost", "late"), [(True, "succeeded"), (False, "retiring")])
+def test_an_outage_is_known_whenever_the_books_of_the_connection_before_are_closed(
+    is_lost: bool, late: str, lasting_overlap: pytest.MonkeyPatch
+) -> None:
+    gate, close_books = Gate(), getattr(books.Books, late)
+
+    def close_late(*args: Any, **more: Any) -> None:
+        gate.pass_through()
+        close_books(*args, **more)
+
+    def behave(peer: Peer, feed: Numbers) -> None:
+        if peer.number > 2:
+            peer.ignore()
+        else:
+            peer.accept()
+            feed.behave(peer)
+
+    with plain(behave=behave, settings=UNROTATED) as (ws, seen, _, server):
+        rotate_now(ws)
+        wait_for_phase(ws, Phase.OVERLAPPING)
+        lasting_overlap.setattr(books.Books, late, close_late)
+        if is_lost:
+            server.peers[0].cut()
+        else:
+            lasting_overlap.setattr(takeover, "SHORTEST", 0.05)
+        gate.wait_for_arrival()
+        assert ws.generation == 2
+        server.peers[1].cut()
+        wait_until(lambda: ws.state == "reconnecting" or ws.generation == 3, PATIENCE)
+        gate.open()
+        seen.wait_for_closes(2)
+        assert ws.record.history.down_since is not None
+        events = ws.record.history.as_dict()["events"]
+        assert [event["lasted"] for event in events] == [0.0, None]
 
 
 def test_what_a_successor_has_left_in_the_lane_is_counted_when_it_has_ended() -> None:

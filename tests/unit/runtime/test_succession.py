@@ -137,12 +137,12 @@ class Life:
             raise RuntimeError("no more threads")
         self.told.append(f"start {successor.generation}")
 
-    def promote(self, old: FakeLink, successor: FakeLink, *, planned: bool) -> bool:
+    def promote(self, old: FakeLink, successor: FakeLink, reason: Failure) -> bool:
         if self.is_stopping or self.running is not old:
             return self.running is successor
-        self.lost = None if planned else old
+        self.lost = None if reason.planned else old
         self.running = successor
-        self.told.append("promote" if planned else "promote, since it was lost")
+        self.told.append("promote" if reason.planned else "promote, since it was lost")
         return True
 
     def count_beside(self, messages: int) -> None:
