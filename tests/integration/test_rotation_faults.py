@@ -264,6 +264,56 @@ def test_a_successor_that_is_lost_is_replaced_by_another(
         assert [code for code, _ in seen.closes] == [None, 1000]
 
 
+class Asked:
+    """A headers function that notes how often it runs at a time, and hangs once it is told to."""
+
+    def __init__(self) -> None:
+        self.gate = Gate()
+        self.hangs = threading.Event()
+        self.most = 0
+        self._running: list[int] = []
+
+    def __call__(self) -> dict[str, str]:
+        self._running.append(threading.get_ident())
+        self.most = max(self.most, len(self._running))
+        if self.hangs.is_set():
+            self.gate.pass_through()
+        self._running.remove(threading.get_ident())
+        return {}
+
+
+def test_a_connection_that_is_lost_while_its_successor_is_planned_waits_to_be_planned() -> None:
+    asked = Asked()
+    with plain(settings=UNROTATED, headers=asked) as (ws, seen, _, server):
+        asked.hangs.set()
+        rotate_now(ws)
+        asked.gate.wait_for_arrival()
+        server.peers[0].cut()
+        wait_until(lambda: ws.generation == 3, PATIENCE)
+        asked.hangs.clear()
+        assert not ws.wait_until_connected(0.3)
+        asked.gate.open()
+        seen.wait_for_opens(2)
+        wait_for_phase(ws, Phase.IDLE)
+        assert asked.most == 1
+        assert len(seen.errors) == 1  # of the loss
+
+
+def test_stop_while_a_function_that_the_successor_asks_hangs_and_another_waits() -> None:
+    asked = Asked()
+    with plain(settings=UNROTATED, headers=asked) as (ws, seen, _, server):
+        asked.hangs.set()
+        rotate_now(ws)
+        asked.gate.wait_for_arrival()
+        server.peers[0].cut()
+        wait_until(lambda: ws.generation == 3, PATIENCE)
+        ws.request_stop()
+        assert ws.join(PATIENCE)
+        assert (asked.most, ws.state) == (1, "disconnected")
+        assert len(seen.errors) == 1
+        asked.gate.open()
+
+
 @pytest.mark.parametrize(("is_lost", "late"), [(True, "succeeded"), (False, "retiring")])
 def test_an_outage_is_known_whenever_the_books_of_the_connection_before_are_closed(
     is_lost: bool, late: str, lasting_overlap: pytest.MonkeyPatch

@@ -279,15 +279,11 @@ class Link:
 
         :returns: why it ended.
         """
-        environment = self._environment
         self.thread = threading.current_thread()
-        try:
-            self.plan = environment.planner.plan(self.endpoints)
-            attempt = Attempt(self.plan.request, environment.config, self)
-        except BaseException as error:  # a user's function may raise anything
-            self._host.opening(self)
-            return self._judge(planning_failed(error, environment.planner))
+        attempt = self._prepare()
         self._host.opening(self)
+        if isinstance(attempt, Failure):
+            return self._judge(attempt)
         with self._lock:
             self.attempt, end = attempt, self._end_before
         if end is not None:
@@ -301,6 +297,19 @@ class Link:
         # What was recorded is why it was cut; the exception is only how that looked.
         ended = NotConnectedError("the connection ended")
         return self._judge(attempt.recorded or classify(error_of_end or ended))
+
+    def _prepare(self) -> Attempt | Failure:
+        """Plan the attempt, or say why there is none."""
+        planner = self._environment.planner
+        with planner.turn(self._end_wanted.is_set) as has_turn:
+            if not has_turn:
+                text = "it is not wanted any more"
+                return self._end_before or Failure(FailureKind.STOPPED, text, is_error=False)
+            try:
+                self.plan = planner.plan(self.endpoints)
+                return Attempt(self.plan.request, self._environment.config, self)
+            except BaseException as error:  # a user's function may raise anything
+                return planning_failed(error, planner)
 
     def _judge(self, failure: Failure) -> Failure:
         environment = self._environment
