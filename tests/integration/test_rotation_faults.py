@@ -16,7 +16,7 @@ from wsresilient import (
     NotConnectedError,
 )
 from wsresilient.core import demand, takeover
-from wsresilient.runtime import crew, succession
+from wsresilient.runtime import books, crew, succession
 from wsresilient.runtime.succession import Phase
 from wsresilient.testing import wait_until
 
@@ -262,6 +262,130 @@ def test_a_successor_that_is_lost_is_replaced_by_another(
         assert ws.get_stats()["reconnect_count"] == 0
         seen.wait_for_closes(2)
         assert [code for code, _ in seen.closes] == [None, 1000]
+
+
+class Asked:
+    """A headers function that notes how often it runs at a time, and hangs once it is told to."""
+
+    def __init__(self) -> None:
+        self.gate = Gate()
+        self.hangs = threading.Event()
+        self.most = 0
+        self._running: list[int] = []
+
+    def __call__(self) -> dict[str, str]:
+        self._running.append(threading.get_ident())
+        self.most = max(self.most, len(self._running))
+        if self.hangs.is_set():
+            self.gate.pass_through()
+        self._running.remove(threading.get_ident())
+        return {}
+
+
+def test_a_connection_that_is_lost_while_its_successor_is_planned_waits_to_be_planned() -> None:
+    asked = Asked()
+    with plain(settings=UNROTATED, headers=asked) as (ws, seen, _, server):
+        asked.hangs.set()
+        rotate_now(ws)
+        asked.gate.wait_for_arrival()
+        server.peers[0].cut()
+        wait_until(lambda: ws.generation == 3, PATIENCE)
+        asked.hangs.clear()
+        assert not ws.wait_until_connected(0.3)
+        asked.gate.open()
+        seen.wait_for_opens(2)
+        wait_for_phase(ws, Phase.IDLE)
+        assert asked.most == 1
+        assert len(seen.errors) == 1  # of the loss
+
+
+def test_stop_while_a_function_that_the_successor_asks_hangs_and_another_waits() -> None:
+    asked = Asked()
+    with plain(settings=UNROTATED, headers=asked) as (ws, seen, _, server):
+        asked.hangs.set()
+        rotate_now(ws)
+        asked.gate.wait_for_arrival()
+        server.peers[0].cut()
+        wait_until(lambda: ws.generation == 3, PATIENCE)
+        ws.request_stop()
+        assert ws.join(PATIENCE)
+        assert (asked.most, ws.state) == (1, "disconnected")
+        assert len(seen.errors) == 1
+        asked.gate.open()
+
+
+@pytest.mark.parametrize(("is_lost", "late"), [(True, "succeeded"), (False, "retiring")])
+def test_an_outage_is_known_whenever_the_books_of_the_connection_before_are_closed(
+    is_lost: bool, late: str, lasting_overlap: pytest.MonkeyPatch
+) -> None:
+    gate, close_books = Gate(), getattr(books.Books, late)
+
+    def close_late(*args: Any, **more: Any) -> None:
+        gate.pass_through()
+        close_books(*args, **more)
+
+    def behave(peer: Peer, feed: Numbers) -> None:
+        if peer.number > 2:
+            peer.ignore()
+        else:
+            peer.accept()
+            feed.behave(peer)
+
+    with plain(behave=behave, settings=UNROTATED) as (ws, seen, _, server):
+        rotate_now(ws)
+        wait_for_phase(ws, Phase.OVERLAPPING)
+        lasting_overlap.setattr(books.Books, late, close_late)
+        if is_lost:
+            server.peers[0].cut()
+        else:
+            lasting_overlap.setattr(takeover, "SHORTEST", 0.05)
+        gate.wait_for_arrival()
+        assert ws.generation == 2
+        server.peers[1].cut()
+        wait_until(lambda: ws.state == "reconnecting" or ws.generation == 3, PATIENCE)
+        gate.open()
+        seen.wait_for_closes(2)
+        assert ws.record.history.down_since is not None
+        events = ws.record.history.as_dict()["events"]
+        assert [event["lasted"] for event in events] == [0.0, None]
+
+
+def test_what_a_successor_has_left_in_the_lane_is_counted_when_it_has_ended() -> None:
+    got: list[Any] = []
+    gate, is_slow, is_closing = Gate(), threading.Event(), threading.Event()
+
+    def behave(peer: Peer, feed: Numbers) -> None:
+        peer.accept()
+        if peer.number == 1:
+            feed.listen(peer)
+            peer.read_until(CLOSE)
+            is_closing.set()
+            peer.ignore()
+        feed.behave(peer)
+
+    def handle(message: Any) -> None:
+        got.append(message)
+        if is_slow.is_set():
+            gate.pass_through()
+
+    with plain(behave=behave, settings=UNROTATED, on_message=handle) as (ws, _, feed, server):
+        rotate_now(ws)
+        assert is_closing.wait(PATIENCE)
+        is_slow.set()
+        gate.wait_for_arrival()
+        wait_until(lambda: ws.get_stats()["queue_depth"] > 5, PATIENCE)
+        server.peers[1].cut()
+        wait_until(lambda: ws.generation == 3 and ws.is_connected, PATIENCE)
+        feed.end()
+        gate.open()
+        assert ws._life is not None
+        delivery = ws._life.delivery
+        wait_until(lambda: delivery.idle, PATIENCE)
+        wait_until(
+            lambda: ws.get_stats()["message_count"] == len(got),
+            PATIENCE,
+            "each message to be counted once",
+        )
 
 
 @BOTH

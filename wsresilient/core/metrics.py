@@ -18,7 +18,7 @@ class Carried(Protocol):
 
     @property
     def messages(self) -> int:
-        """Data messages that reached the lane, each once if it came over two connections."""
+        """Data messages that reached the lane while there was no other connection beside it."""
 
     @property
     def bytes_received(self) -> int:

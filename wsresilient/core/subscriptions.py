@@ -131,6 +131,13 @@ class SubscriptionRegistry:
         """
         return self._book.want(topics)
 
+    def check_room(self, topics: Iterable[str]) -> None:
+        """Tell whether :meth:`want` would do it.
+
+        :raises SubscriptionLimitError: not all of them fit.
+        """
+        self._book.check_room(topics)
+
     def unwant(self, topics: Iterable[str]) -> tuple[str, ...]:
         """Want these topics no more.
 

@@ -135,10 +135,14 @@ class Books:
             self._handlers.redact = first.joined(link.plan.redact)
             log.info("%s: connecting to %s, too", self._status.name, link.shown)
 
-    def promoted(self, link: Link, *, planned: bool) -> None:
+    def promoted(self, link: Link, old: Link, reason: Failure) -> None:
         """A successor has become the running link; ``status.changed`` is held.
 
-        :param planned: False: the connection before it was lost.
+        The history is written here, and not when the old one has ended: from now on the thread of
+        the new one writes it, which may end before that.
+
+        :param old: the one before it.
+        :param reason: planned, or why that was lost.
         """
         status, counters = self._status, self._status.counters
         status.generation = link.generation
@@ -146,30 +150,28 @@ class Books:
         status.url = status.endpoint = link.shown
         status.count(link)
         counters.connects += 1
-        if planned:
+        if reason.planned:
             counters.rotations += 1
+            status.note_rotation(reason.text)
         else:
             counters.reconnects += 1
+            status.note_end(reason, old.close_code, was_open=True)
+            status.note_opened()
 
     def retiring(self, reason: Failure) -> None:
         """A link is closed that has a successor."""
-        status = self._status
-        status.note_rotation(reason.text)
-        self._delivery.note(lambda: log.info("%s: succeeded: %s", status.name, reason.text))
+        name = self._status.name
+        self._delivery.note(lambda: log.info("%s: succeeded: %s", name, reason.text))
 
     def succeeded(self, link: Link, failure: Failure, *, was_lost: bool) -> None:
         """A link that has a successor has ended.
 
         :param was_lost: it had none before it ended.
         """
-        status = self._status
-        status.settle(link)
+        self._status.settle(link)
         link.let_go()
-        if was_lost:
-            status.note_end(failure, link.close_code, was_open=True)
-            status.note_opened()
-            if failure.is_error:
-                self._tell_failure(failure)
+        if was_lost and failure.is_error:
+            self._tell_failure(failure)
         link.emit_close(failure)
 
     def forgotten(self, link: Link, failure: Failure, *, is_stopping: bool) -> None:

@@ -77,7 +77,8 @@ class ResilientWebSocket(ConnectionMessages):
         preferred; None: ``EndpointPolicy()``.
     :param message_key: ``(message: Message) -> hashable``, with rotation="make_before_break": by
         what the same message is known that comes over two connections, where the venue does not
-        know. None: the venue's identity; without a venue the payload.
+        know. None: the venue's identity; without a venue the payload, as where it raises: its first
+        error is told like that of a handler.
     :param config: a :class:`~wsresilient.config.ConnectionConfig`; its fields may also be
         given by keyword.
     :param dispatcher: threads of its own for handlers; None: those that all share.

@@ -18,6 +18,7 @@ from ..core.events import Message
 from ..core.frames import Payload
 from ..core.takeover import MOST_HELD, Held, Takeover
 from ..venues.base import Venue
+from .handlers import HandlerSet
 from .lanes import Batch
 from .link import Link
 
@@ -30,11 +31,13 @@ SHORT = 200
 class Identifier:
     """Gives messages their topic and identity, so that the same one over two connections is known.
 
-    A message without a topic is known by its payload, as is every message without a venue.
+    A message without a topic is known by its payload, as is every message without a venue, and what
+    cannot be named since a function raises; the first such error is told.
 
     :param decode: payload to message.
     :param venue: names messages, or None: they are looked into for ``message_key`` only.
     :param message_key: the user's ``(message) -> hashable``, in place of the venue's.
+    :param handlers: are told of its errors.
     """
 
     def __init__(
@@ -42,11 +45,14 @@ class Identifier:
         decode: Callable[[Payload, Batch], Message],
         venue: Venue | None,
         message_key: Callable[[Message], Hashable] | None,
+        handlers: HandlerSet,
     ) -> None:
         self._decode = decode
         self._venue = venue
         self._message_key = message_key
         self._is_read = venue is not None or message_key is not None
+        self._handlers = handlers
+        self._has_complained = False  # of what names messages
         self._batch = Batch([], 0, 0, 0.0)
 
     def __call__(self, payload: Payload) -> tuple[str, Hashable]:
@@ -54,22 +60,40 @@ class Identifier:
         if self._is_read:
             try:
                 message = self._decode(payload, self._batch)
-                key = self._key_of(message)
-                hash(key)
             except BaseException:  # whoever delivers it finds it again, and tells it
                 key = None
             else:
+                key = self._key_of(message)
                 if key is not None:
                     return message.topic or "", key
         return "", payload if len(payload) <= SHORT else (len(payload), hash(payload))
 
     def _key_of(self, message: Message) -> Hashable:
+        try:
+            key = self._name(message)
+            hash(key)
+        except BaseException as error:  # a user's function may raise anything
+            self._complain(error)
+            return None
+        return key
+
+    def _name(self, message: Message) -> Hashable:
         if self._message_key is not None:
             return self._message_key(message)
         if self._venue is None or message.topic is None:
             return None
         identity = self._venue.identity(message)
         return repr(message.data) if identity is None else identity
+
+    def _complain(self, error: BaseException) -> None:
+        """Tell the first error; it would come for each message, over either connection."""
+        if self._has_complained:
+            return
+        self._has_complained = True
+        if self._message_key is not None:
+            self._handlers.failed("message_key", self._message_key, error)
+        elif self._venue is not None:
+            self._handlers.failed("identity", self._venue.identity, error)
 
 
 class Junction:
@@ -78,6 +102,7 @@ class Junction:
     :param old: brings messages now.
     :param new: will bring them.
     :param identify: gives the topic and the identity of a payload; must not raise.
+    :param count: is given how many messages of the successor the user gets, as they are delivered.
     :param max_bytes: that may wait; beyond it the junction is overrun.
     :param is_lossy: whether messages of the old connection may be dropped on their way.
     :ivar takeover: what has come over both; of the serving thread, but for ``may_end``.
@@ -91,12 +116,14 @@ class Junction:
         new: Link,
         identify: Callable[[Payload], tuple[str, Hashable]],
         *,
+        count: Callable[[int], object],
         max_bytes: int,
         is_lossy: bool = False,
     ) -> None:
         self._old = old
         self._new = new
         self._identify = identify
+        self._count = count
         self._max_bytes = max_bytes
         self.takeover = Takeover(max_bytes=max_bytes, is_lossy=is_lossy)
         self.overrun_at: float | None = None
@@ -172,7 +199,7 @@ class Junction:
         fresh = batch.messages
         if not takeover.is_caught_up:
             fresh = [one for one in fresh if not takeover.is_repeated(*identify(one))]
-        self._new.messages_beside += len(fresh)
+        self._count(len(fresh))
         return fresh
 
     def absorb(self) -> None:
@@ -202,7 +229,7 @@ class Junction:
                 runs[-1].append(held)
             else:
                 runs.append([held])
-        self._new.messages_beside += sum(map(len, runs))
+        self._count(sum(map(len, runs)))
         return [self._batch_of(run) for run in runs]
 
     def _batch_of(self, run: list[Held]) -> Batch:

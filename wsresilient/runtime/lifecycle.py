@@ -141,7 +141,9 @@ class ConnectionLifecycle:
             outgoing=self._outgoing,
             pacer=self._pacer,
             subscriber=self._subscriber,
-            identify=Identifier(delivery.decoding.message, self._options.venue, self._message_key),
+            identify=Identifier(
+                delivery.decoding.message, self._options.venue, self._message_key, self._handlers
+            ),
             on_open=lambda: self._handlers.call("open", self),
             stats=self.get_stats,
         )

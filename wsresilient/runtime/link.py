@@ -93,9 +93,9 @@ class Link:
     :ivar is_queueing: whether it waits for its turn in the budget of connects.
     :ivar thread: on which it runs, once it does.
     :ivar divert: is given what it brings while there is another link beside it, and says whether
-        that has been taken; what has not, goes into the lane. It counts itself what is delivered,
-        in ``messages_beside``. None: it is alone.
-    :ivar messages_beside: data messages that were delivered while there was another link.
+        that has been taken; what has not, goes into the lane. It counts itself what is delivered.
+        None: it is alone.
+    :ivar messages: data messages that reached the lane while it was alone.
     :ivar errors: that are not told yet, since it is not the running link; its host's.
     :ivar connected_at: monotonic time at which it was ready, or None.
     :ivar connected_wall: the same by the wall clock.
@@ -146,8 +146,7 @@ class Link:
         self.connected_at: float | None = None
         self.connected_wall: float | None = None
         self.has_greeted = False
-        self._messages = 0
-        self.messages_beside = 0
+        self.messages = 0
         self.last_message_at: float | None = None
         self._bytes = 0
         self.close_code: int | None = None
@@ -185,11 +184,6 @@ class Link:
     def shown(self) -> str:
         """Its URL without secrets, or "" where nothing is planned."""
         return "" if self.plan is None else self.plan.request.url.shown
-
-    @property
-    def messages(self) -> int:
-        """Data messages that reached the lane, but for those that another link had brought."""
-        return self._messages + self.messages_beside
 
     @property
     def bytes_received(self) -> int:
@@ -285,15 +279,11 @@ class Link:
 
         :returns: why it ended.
         """
-        environment = self._environment
         self.thread = threading.current_thread()
-        try:
-            self.plan = environment.planner.plan(self.endpoints)
-            attempt = Attempt(self.plan.request, environment.config, self)
-        except BaseException as error:  # a user's function may raise anything
-            self._host.opening(self)
-            return self._judge(planning_failed(error, environment.planner))
+        attempt = self._prepare()
         self._host.opening(self)
+        if isinstance(attempt, Failure):
+            return self._judge(attempt)
         with self._lock:
             self.attempt, end = attempt, self._end_before
         if end is not None:
@@ -307,6 +297,19 @@ class Link:
         # What was recorded is why it was cut; the exception is only how that looked.
         ended = NotConnectedError("the connection ended")
         return self._judge(attempt.recorded or classify(error_of_end or ended))
+
+    def _prepare(self) -> Attempt | Failure:
+        """Plan the attempt, or say why there is none."""
+        planner = self._environment.planner
+        with planner.turn(self._end_wanted.is_set) as has_turn:
+            if not has_turn:
+                text = "it is not wanted any more"
+                return self._end_before or Failure(FailureKind.STOPPED, text, is_error=False)
+            try:
+                self.plan = planner.plan(self.endpoints)
+                return Attempt(self.plan.request, self._environment.config, self)
+            except BaseException as error:  # a user's function may raise anything
+                return planning_failed(error, planner)
 
     def _judge(self, failure: Failure) -> Failure:
         environment = self._environment
@@ -350,7 +353,7 @@ class Link:
         if self._errand is not None:
             self._run_errand()
         if self.divert is None:
-            self._messages += len(messages)
+            self.messages += len(messages)
         elif self.divert(Batch(messages, size, self.generation, wall_clock())):
             return
         delivery.deliver(messages, size, self.generation)

@@ -124,6 +124,10 @@ class Links:
         """Whether a link that has a successor was lost before that took over."""
         return self._lost is link
 
+    def count_beside(self, messages: int) -> None:
+        """See :meth:`wsresilient.runtime.status.Status.count_beside`."""
+        self._status.count_beside(messages)
+
     def drop(self, link: Link) -> None:
         """Note that a link has ended."""
         with self._status.changed:

@@ -1,13 +1,16 @@
 """Where the next attempt goes, and with what: URL, headers, credentials, listen key.
 
 Everything that may change from attempt to attempt is asked for here, on the connection's thread:
-the user's functions, the topics' route, the key in a private stream's URL.
+the user's functions, the topics' route, the key in a private stream's URL. A connection may be lost
+while its successor is planned, so that attempts take turns.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..config import ConnectionConfig
@@ -22,6 +25,9 @@ from .subscriber import Subscriber
 from .transport import AttemptRequest
 
 __all__ = ["AttemptPlanner", "Plan"]
+
+#: Seconds after which whoever waits for its turn looks around.
+PIECE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +72,38 @@ class AttemptPlanner:
         self._subscriber = subscriber
         self._name = name
         self._on_key_expired = on_key_expired
+        # Held while an attempt is planned; guards the following, and that the user's functions are
+        # never called side by side.
+        self._turn = threading.Lock()
         self._credentials: Credentials | None = None  # of the latest plan
         self.redact = Redactor()
         self.asking = ""  # whom, right now: for whoever has to say who raised what
-        # Written by the connection's thread, then _is_over is read; interrupt() does the reverse,
+        # Written by whoever has the turn, then _is_over is read; interrupt() does the reverse,
         # so that one of the two sees what the other has done.
         self._keys: ListenKeyKeeper | None = None
         self._is_over = False
 
+    @contextlib.contextmanager
+    def turn(self, is_unwanted: Callable[[], bool]) -> Iterator[bool]:
+        """Wait for the turn to plan, and to look at what came of it; nobody else has it then.
+
+        :param is_unwanted: whether the attempt need not be made any more.
+        :yields: whether there is a turn; False: the attempt is unwanted, or all is being stopped,
+            while somebody else may be in a function of the user's for however long.
+        """
+        has_turn = False
+        while not (has_turn or self._is_over or is_unwanted()):
+            has_turn = self._turn.acquire(timeout=PIECE)
+        try:
+            yield has_turn
+        finally:
+            if has_turn:
+                self._turn.release()
+
     def plan(self, endpoints: EndpointList) -> Plan:
         """Plan an attempt; calls the user's functions, and REST for a listen key.
+
+        The caller has the :meth:`turn`.
 
         :param endpoints: chooses among several URLs.
         :raises NotConnectedError: :meth:`interrupt` was called.
@@ -176,5 +204,6 @@ class AttemptPlanner:
 
         :param timeout: seconds to wait for its thread.
         """
-        if self._keys is not None:
-            self._keys.stop(timeout=timeout)
+        keys = self._keys  # whoever hangs in a function of the user's may come back right now
+        if keys is not None:
+            keys.stop(timeout=timeout)

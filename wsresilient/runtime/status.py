@@ -60,6 +60,7 @@ class Status:
         # Of all that have ended, and of each connection that counts now. Replaced, never changed,
         # so that a reader never sees a connection twice; the lock is held for that.
         self._traffic: tuple[Carried, ...] = (Traffic(),)
+        self._beside = 0  # messages delivered while there were two; the lock is held to write it
         self.rate = RateWindow()
         self.generation = 0  # of the running connection, or the latest
         self.attempts = 0  # the highest number that a connection has got
@@ -126,6 +127,14 @@ class Status:
         with self.changed:
             self._traffic = (*self._traffic, connection)
 
+    def count_beside(self, messages: int) -> None:
+        """Count messages of one of two connections, where they are delivered.
+
+        They are not its own to count: it may have ended, and be settled, by then.
+        """
+        with self.changed:
+            self._beside += messages
+
     def settle(self, connection: Carried) -> None:
         """Keep the count of a connection that has ended; nothing where it was not counted."""
         with self.changed:
@@ -143,7 +152,7 @@ class Status:
     @property
     def messages(self) -> int:
         """Data messages so far; each counts once, also if it came over two connections."""
-        return sum(one.messages for one in self._traffic)
+        return sum(one.messages for one in self._traffic) + self._beside
 
     @property
     def bytes_received(self) -> int:

@@ -199,6 +199,9 @@ class Subscriber:
             self._drop_failed()
             check_told_apart(self.venue, chain(self.index, checked))
             self._check_groups((*islice(self._grouped, 1), *checked))
+            if self._next is not None:
+                # It may want more than the running one, which has been refused some.
+                self._next.check_room(checked)
             added = self.current.want(checked)
             if self._next is not None:
                 self._next.want(checked)

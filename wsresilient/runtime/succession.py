@@ -84,8 +84,8 @@ class SuccessionHost(Protocol):
         :raises RuntimeError: the system makes no more threads.
         """
 
-    def promote(self, old: Link, successor: Link, *, planned: bool) -> bool:
-        """Make it the running connection; False: all is being stopped."""
+    def promote(self, old: Link, successor: Link, reason: Failure) -> bool:
+        """Make it the running connection, as planned or for a loss; False: all is being stopped."""
 
     def retire(self, old: Link, reason: Failure) -> None:
         """Close a connection that has a successor."""
@@ -237,6 +237,7 @@ class Succession:
                 old,
                 new,
                 self._identify,
+                count=self._links.count_beside,
                 max_bytes=self._config.queue_bytes,
                 is_lossy=self._config.overflow != "block",
             )
@@ -313,7 +314,7 @@ class Succession:
     def _watch_end(self, transfer: _Transfer, now: float) -> None:
         """Close the old connection, and let the new one be like any other."""
         old, new = transfer.old, transfer.new
-        if self._links.running is old and not self._host.promote(old, new, planned=True):
+        if self._links.running is old and not self._host.promote(old, new, transfer.reason):
             return  # whoever stops all closes both
         if self._switched_at is None:
             self._switched_at = now
@@ -371,7 +372,7 @@ class Succession:
         if is_lost and not is_whole:
             self._host.tell_hole(failure)
         self._part_from(link)
-        return self._host.promote(link, new, planned=is_decided)
+        return self._host.promote(link, new, transfer.reason if is_decided else failure)
 
     def ended(self, successor: Link, failure: Failure) -> bool:
         """Tell whether a successor that has ended had become the running connection by then.
@@ -390,7 +391,7 @@ class Succession:
                 failure = self._given_up or failure
                 if not failure.planned:
                     self._demand.failed(transfer.old.generation, monotonic())
-        if is_decided and self._host.promote(transfer.old, successor, planned=True):
+        if is_decided and self._host.promote(transfer.old, successor, transfer.reason):
             return True
         self._host.forget(successor, failure)
         self._leave(Phase.FAILED)

@@ -335,14 +335,14 @@ class Supervisor:
             if delay <= 0.0:
                 return link.run()
 
-    def promote(self, old: Link, successor: Link, *, planned: bool) -> bool:
+    def promote(self, old: Link, successor: Link, reason: Failure) -> bool:
         """Make a successor the running link, and its thread the one in charge."""
         with self._status.changed:
             if self.links.running is not old or self.is_over:
                 return self.links.running is successor
-            self.links.promote(successor, planned=planned)
+            self.links.promote(successor, planned=reason.planned)
             self.crew.in_charge = successor.thread
-            self._books.promoted(successor, planned=planned)
+            self._books.promoted(successor, old, reason)
             errors, successor.errors = successor.errors, []
             if self._subscriber is not None:
                 # Here, since the link may end at once, and the next one takes the topics of it.

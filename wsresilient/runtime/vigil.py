@@ -65,7 +65,6 @@ class Vigil:
         self._status.sample(
             now, attempt=links.attempt, delivery=self._delivery, handlers=self._handlers
         )
-        pause = min(config.check_interval, self._step(now))
         for link in links.present:
             self._watch_link(link, now)
         self._watch_handlers(now)
@@ -74,6 +73,8 @@ class Vigil:
             self._delivery.note(self._log_stats)
             if self._handlers.has("stats"):
                 self._delivery.emit_call(lambda: self._handlers.call("stats", self._stats()))
+        # Last: whatever becomes of a succession, the links are looked at.
+        pause = min(config.check_interval, self._step(now))
         if self._handlers.any_running:
             return min(pause, config.slow_handler_after / 2)
         return pause

@@ -31,8 +31,13 @@ def venue_identifier(**key: Any) -> Identifier:
     venue = Binance()
     subscriber = Subscriber(venue, ConnectionConfig())
     subscriber.subscribe([TRADE])
-    router = Router("feed", subscriber, venue.decode, HandlerSet("feed"))
-    return Identifier(router.message, venue, key.get("message_key"))
+    handlers = HandlerSet("feed")
+    router = Router("feed", subscriber, venue.decode, handlers)
+    return Identifier(router.message, venue, key.get("message_key"), handlers)
+
+
+def plain_identifier(message_key: Any = None, handlers: HandlerSet | None = None) -> Identifier:
+    return Identifier(plain_message, None, message_key, handlers or HandlerSet("feed"))
 
 
 def plain_message(payload: Any, batch: Batch) -> Message:
@@ -40,7 +45,7 @@ def plain_message(payload: Any, batch: Batch) -> Message:
 
 
 def connection(generation: int) -> Any:
-    return SimpleNamespace(generation=generation, messages_beside=0)
+    return SimpleNamespace(generation=generation)
 
 
 class Two:
@@ -48,9 +53,15 @@ class Two:
 
     def __init__(self, *, max_bytes: int = 1000) -> None:
         self.old, self.new = connection(1), connection(2)
-        identify = Identifier(plain_message, None, None)
-        self.junction: Any = Junction(self.old, self.new, identify, max_bytes=max_bytes)
+        identify = plain_identifier()
+        self.counted = 0
+        self.junction: Any = Junction(
+            self.old, self.new, identify, count=self.count, max_bytes=max_bytes
+        )
         self.got: list[Any] = []
+
+    def count(self, messages: int) -> None:
+        self.counted += messages
 
     def bring(self, generation: int, *payloads: str) -> None:
         batch = Batch(list(payloads), sum(map(len, payloads)), generation, float(generation))
@@ -83,7 +94,7 @@ def test_what_has_no_topic_or_cannot_be_read_is_known_by_its_payload() -> None:
 
 
 def test_a_long_payload_is_not_kept() -> None:
-    identify = Identifier(plain_message, None, None)
+    identify = plain_identifier()
     text = "x" * (SHORT + 1)
 
     topic, identity = identify(text)
@@ -97,11 +108,11 @@ def test_a_key_of_the_users_wins_and_a_bad_one_is_left_out() -> None:
         TRADE,
         7,
     )
-    plain = Identifier(plain_message, None, lambda message: message.data[2:])
+    plain = plain_identifier(lambda message: message.data[2:])
     assert plain("1:a") == plain("2:a") == ("", "a")
     bad_ones: list[Any] = [lambda _: 1 / 0, lambda _: [], lambda _: None, lambda _: sys.exit()]
     for bad in bad_ones:
-        assert Identifier(plain_message, None, bad)("text") == ("", "text")
+        assert plain_identifier(bad)("text") == ("", "text")
 
 
 @pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
@@ -109,14 +120,44 @@ def test_a_key_of_the_users_may_raise_anything(error: type[BaseException]) -> No
     def key(_message: Message) -> str:
         raise error
 
-    assert Identifier(plain_message, None, key)("a") == ("", "a")
+    assert plain_identifier(key)("a") == ("", "a")
+
+
+@pytest.mark.parametrize("key", [lambda _: 1 / 0, lambda _: []])
+def test_an_error_of_a_key_is_told_like_that_of_a_handler_and_once(
+    key: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    handlers, errors, noted = HandlerSet("feed"), list[Exception](), list[str]()
+    handlers.add("error", errors.append)
+    handlers.note_error = noted.append
+    identify = plain_identifier(key, handlers)
+    for payload in ("a", "b", "c"):
+        assert identify(payload) == ("", payload)
+
+    (error,) = errors
+    assert isinstance(error, (ZeroDivisionError, TypeError))
+    assert handlers.counters.callback_errors == 1
+    assert "for 'message_key': " in noted[0]
+    (record,) = caplog.records
+    assert "'message_key' raised" in record.getMessage()
+
+
+def test_what_cannot_be_decoded_is_left_to_whoever_delivers_it() -> None:
+    def undecodable(payload: Any, batch: Batch) -> Message:
+        raise ValueError(payload)
+
+    handlers = HandlerSet("feed")
+    identify = Identifier(undecodable, None, lambda message: message.data, handlers)
+
+    assert identify("a") == ("", "a")
+    assert handlers.counters.callback_errors == 0
 
 
 def test_nothing_is_decoded_without_a_venue_or_a_key() -> None:
     def never(payload: Any, batch: Batch) -> Message:
         raise AssertionError("looked into")
 
-    assert Identifier(never, None, None)("text") == ("", "text")
+    assert Identifier(never, None, None, HandlerSet("feed"))("text") == ("", "text")
 
 
 # Both.
@@ -128,7 +169,7 @@ def test_the_old_one_is_delivered_and_the_new_one_held_until_the_switch() -> Non
     two.bring(2, "b", "c")
     two.bring(1, "c", "d")
     assert two.got == ["a", "b", "c", "d"]
-    assert two.new.messages_beside == 0
+    assert two.counted == 0
 
     two.bring(2, "d", "e")
     batches = two.switch()
@@ -137,7 +178,7 @@ def test_the_old_one_is_delivered_and_the_new_one_held_until_the_switch() -> Non
 
     two.bring(2, "f", "g")
     assert two.got == list("abcdefg")
-    assert two.new.messages_beside == 3  # e, f and g
+    assert two.counted == 3  # e, f and g
     assert "Junction" in repr(two.junction)
 
 
@@ -149,7 +190,7 @@ def test_what_the_old_one_was_ahead_with_is_left_out() -> None:
     two.bring(2, "b", "c", "d")
 
     assert two.got == list("abcd")
-    assert two.new.messages_beside == 1
+    assert two.counted == 1
 
 
 def test_messages_of_other_connections_go_through() -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.support import BOUND, Running
 from wsresilient import ConnectionConfig, NotConnectedError
 from wsresilient.core.endpoints import EndpointList, EndpointPolicy
 from wsresilient.runtime import planner
@@ -101,3 +103,50 @@ def test_who_is_interrupted_by_a_slow_auth_asks_for_no_key(
     with pytest.raises(NotConnectedError, match="was stopped while an attempt was prepared"):
         planned.plan()
     assert Keeper.made == []
+
+
+def test_attempts_are_planned_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Planned(monkeypatch).planner
+    looks: list[bool] = []
+    has_looked_twice, gone = threading.Event(), threading.Event()
+
+    def is_unwanted() -> bool:
+        looks.append(gone.is_set())
+        if len(looks) > 1:
+            has_looked_twice.set()
+        return False
+
+    def take_turn() -> tuple[bool, bool]:
+        with made.turn(is_unwanted) as has_turn:
+            return has_turn, gone.is_set()
+
+    with made.turn(lambda: False) as has_turn:
+        assert has_turn
+        second = Running(take_turn)
+        assert has_looked_twice.wait(BOUND)
+        gone.set()
+
+    assert second.result() == (True, True)
+
+
+@pytest.mark.parametrize("why", ["unwanted", "stopped"])
+def test_whoever_waits_for_its_turn_gives_up(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Planned(monkeypatch).planner
+    unwanted, is_waiting = threading.Event(), threading.Event()
+
+    def is_unwanted() -> bool:
+        is_waiting.set()
+        return unwanted.is_set()
+
+    def take_turn() -> bool:
+        with made.turn(is_unwanted) as has_turn:
+            return has_turn
+
+    with made.turn(lambda: False):  # and hangs
+        second = Running(take_turn)
+        assert is_waiting.wait(BOUND)
+        if why == "unwanted":
+            unwanted.set()
+        else:
+            made.interrupt()
+        assert second.result() is False

@@ -206,6 +206,18 @@ def test_a_successor_goes_on_with_counts_and_history() -> None:
     assert len(new.history.as_dict()["events"]) == 1
 
 
+def test_messages_of_two_connections_are_counted_whatever_has_become_of_them() -> None:
+    status, handlers = made()
+    old, new = Traffic(messages=5), Traffic(messages=1)
+    status.count(old)
+    status.count(new)
+    status.count_beside(2)
+    status.settle(new)
+    status.count_beside(3)
+
+    assert status.messages == stats(status, handlers)["message_count"] == 11
+
+
 def test_a_successor_of_a_lost_connection_ends_the_outage() -> None:
     (old, handlers), (new, _) = made(), made()
     old.begin_life()

@@ -188,6 +188,21 @@ def test_what_is_asked_for_during_a_succession_is_for_both() -> None:
     assert made.wanted == {"solusdt@trade", "btcusdt@trade"}
 
 
+@pytest.mark.parametrize("has_room", ["the successor", "the running one"])
+def test_what_fits_on_one_of_two_connections_only_changes_nothing(has_room: str) -> None:
+    made = subscriber(Binance(limits=Limits(topics_per_connection=2)))
+    made.subscribe(["btcusdt@trade", "ethusdt@trade"])
+    successor = made.begin_succession()
+    refuse(made, "ethusdt@trade", successor if has_room == "the successor" else made.current)
+    before = made.current.wanted, successor.wanted
+    with pytest.raises(SubscriptionLimitError, match="nothing was subscribed"):
+        made.subscribe(["solusdt@trade"], print)
+
+    assert (made.current.wanted, successor.wanted) == before
+    assert made.handlers == {}
+    assert "solusdt@trade" not in made.index
+
+
 def test_a_successor_that_is_forgotten_is_told_nothing_more() -> None:
     made = subscriber()
     before = made.current

@@ -34,7 +34,6 @@ class FakeLink:
         self.has_greeted = self.has_confirmed = self.is_ready
         self.wanted: frozenset[str] | None = None
         self.divert: Callable[[Batch], bool] | None = None
-        self.messages_beside = 0
         self.ends: list[str] = []
         self.is_over = False
         self.has_less = False
@@ -113,6 +112,7 @@ class Life:
         self.running: Any = self.old
         self.present: tuple[Any, ...] = (self.old,)
         self.lost: Any = None
+        self.counted = 0
         self.told: list[str] = []
         self.is_stopping = False
         self.cannot_start = False
@@ -137,13 +137,16 @@ class Life:
             raise RuntimeError("no more threads")
         self.told.append(f"start {successor.generation}")
 
-    def promote(self, old: FakeLink, successor: FakeLink, *, planned: bool) -> bool:
+    def promote(self, old: FakeLink, successor: FakeLink, reason: Failure) -> bool:
         if self.is_stopping or self.running is not old:
             return self.running is successor
-        self.lost = None if planned else old
+        self.lost = None if reason.planned else old
         self.running = successor
-        self.told.append("promote" if planned else "promote, since it was lost")
+        self.told.append("promote" if reason.planned else "promote, since it was lost")
         return True
+
+    def count_beside(self, messages: int) -> None:
+        self.counted += messages
 
     def was_lost(self, link: FakeLink) -> bool:
         return self.lost is link
@@ -284,7 +287,7 @@ def test_a_succession_from_the_beginning_to_the_end(life: Life) -> None:
     life.lane.serve()
 
     assert life.lane.got == list("abcdefg")
-    assert (life.new.divert, life.new.messages_beside) == (None, 2)  # d, which was held, and e
+    assert (life.new.divert, life.counted) == (None, 2)  # d, which was held, and e
     assert life.step() == float("inf")
 
 
