@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from wsresilient import Failure, FailureKind, Message, ResilientWebSocket
-from wsresilient.runtime.succession import Phase
+from wsresilient.runtime.succeeding import Phase
 from wsresilient.testing import FakeExchange, wait_until
 
 from .clients import Seen, running

@@ -10,7 +10,7 @@ import pytest
 
 from wsresilient import Message
 from wsresilient.core import takeover
-from wsresilient.runtime.succession import Phase
+from wsresilient.runtime.succeeding import Phase
 from wsresilient.testing import wait_until
 
 from .clients import Seen

@@ -17,7 +17,7 @@ from wsresilient import (
 )
 from wsresilient.core import demand, takeover
 from wsresilient.runtime import books, crew, succession
-from wsresilient.runtime.succession import Phase
+from wsresilient.runtime.succeeding import Phase
 from wsresilient.testing import wait_until
 
 from .clients import library_threads, stop_in_time

@@ -79,7 +79,8 @@ class Identifier:
 
     def _name(self, message: Message) -> Hashable:
         if self._message_key is not None:
-            return self._message_key(message)
+            with self._handlers.calling("message_key"):
+                return self._message_key(message)
         if self._venue is None or message.topic is None:
             return None
         identity = self._venue.identity(message)

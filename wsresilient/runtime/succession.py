@@ -13,11 +13,9 @@ again. It decides when; what a connection is, and how one becomes the running on
 
 from __future__ import annotations
 
-import enum
 import math
 import threading
 from collections.abc import Callable, Hashable
-from typing import NamedTuple, Protocol
 
 from ..config import ConnectionConfig
 from ..core.demand import SuccessionDemand
@@ -31,10 +29,10 @@ from .delivery import Delivery
 from .junction import Junction
 from .lanes import Batch
 from .link import Link
-from .links import Links
 from .logs import Log
+from .succeeding import DECIDED, UNDECIDED, Phase, SuccessionHost, Transfer
 
-__all__ = ["Phase", "Succession", "SuccessionHost"]
+__all__ = ["Succession"]
 
 log = Log("wsresilient.connection")
 
@@ -47,63 +45,8 @@ PATIENCE = 5.0
 CATCH_UP_AT_LEAST = 1.0
 #: Seconds for which the old connection stays for requests that wait for their answers.
 LAST_ANSWERS = 10.0
-
-
-class Phase(str, enum.Enum):
-    """How far a succession is."""
-
-    IDLE = "idle"  # there is one connection
-    OPENING = "opening"  # the successor is not confirmed yet
-    OVERLAPPING = "overlapping"  # both bring messages
-    SWITCHING = "switching"  # the old one's last batch is still to be served
-    SWITCHED = "switched"  # the user gets what the successor brings
-    LEAVING = "leaving"  # the old one has ended; what came until then is still to be served
-    FAILED = "failed"  # the successor is given up, and has not ended yet
-
-    def __str__(self) -> str:
-        return self.value
-
-
-#: There is a way back from these: the old connection brings all that the user gets.
-UNDECIDED = frozenset({Phase.OPENING, Phase.OVERLAPPING})
-#: And none from these.
-DECIDED = frozenset({Phase.SWITCHING, Phase.SWITCHED})
-
-
-class SuccessionHost(Protocol):
-    """The life of a connection, as its succession sees it."""
-
-    links: Links
-
-    def make_successor(self) -> Link:
-        """Make a connection beside the running one; it does not begin yet."""
-
-    def start_successor(self, successor: Link) -> None:
-        """Let it begin, on a thread of its own.
-
-        :raises RuntimeError: the system makes no more threads.
-        """
-
-    def promote(self, old: Link, successor: Link, reason: Failure) -> bool:
-        """Make it the running connection, as planned or for a loss; False: all is being stopped."""
-
-    def retire(self, old: Link, reason: Failure) -> None:
-        """Close a connection that has a successor."""
-
-    def forget(self, successor: Link, failure: Failure) -> None:
-        """Close the books of a successor that never became the running connection."""
-
-    def tell_hole(self, failure: Failure) -> None:
-        """Tell that messages may be missing here, since a connection was lost."""
-
-
-class _Transfer(NamedTuple):
-    """What goes over from one connection to another."""
-
-    old: Link
-    new: Link
-    junction: Junction
-    reason: Failure
+#: Why a successor is given up whose predecessor has ended too early.
+BEREFT = "the connection that was to be succeeded has ended"
 
 
 class Succession:
@@ -135,7 +78,7 @@ class Succession:
         self._patience = config.open_timeout + config.ack_timeout + PATIENCE
         self._lock = threading.Lock()  # guards the writing of the following
         self.phase = Phase.IDLE
-        self._transfer: _Transfer | None = None  # None while it is idle
+        self._transfer: Transfer | None = None  # None while it is idle
         self._demand = SuccessionDemand(name, config.max_age)
         self._is_closed = False
         self._given_up: Failure | None = None  # why the successor is not wanted any more
@@ -190,13 +133,22 @@ class Succession:
 
     def _give_up(self, reason: Failure) -> None:
         with self._lock:
-            transfer = self._transfer
-            if self.phase not in UNDECIDED or transfer is None:
-                return
-            self.phase, self._given_up = Phase.FAILED, reason
-            transfer.junction.give_up()
-        end = Failure(FailureKind.STOPPED, reason.text, is_error=False)
-        transfer.new.interrupt(end, graceful=True)
+            given_up = self._fail(reason)
+        if given_up is not None:
+            self._end(given_up, reason.text)
+
+    def _fail(self, reason: Failure) -> Link | None:
+        """Take the way back; returns the successor, which is to end. The lock is held."""
+        transfer = self._transfer
+        if self.phase not in UNDECIDED or transfer is None:
+            return None
+        self.phase, self._given_up = Phase.FAILED, reason
+        transfer.junction.give_up()
+        return transfer.new
+
+    def _end(self, successor: Link, text: str) -> None:
+        reason = Failure(FailureKind.STOPPED, text, is_error=False)
+        successor.interrupt(reason, graceful=True)
 
     # The watchdog's thread.
 
@@ -242,7 +194,7 @@ class Succession:
                 is_lossy=self._config.overflow != "block",
             )
             new.divert = junction.take
-            self._transfer = _Transfer(old, new, junction, reason)
+            self._transfer = Transfer(old, new, junction, reason)
             self.phase, self._given_up = Phase.OPENING, None
         # From here on all that the old one delivers is remembered; the new one comes after it.
         self._delivery.begin_succession(junction.sift)
@@ -254,11 +206,11 @@ class Succession:
         except RuntimeError as error:
             self.ended(new, classify(error))
 
-    def _watch_both(self, transfer: _Transfer, now: float) -> None:
+    def _watch_both(self, transfer: Transfer, now: float) -> None:
         """Watch them as long as the old connection brings what the user gets."""
         junction = transfer.junction
         if self._links.running is not transfer.old:
-            self.cancel("the connection that was to be succeeded has ended")  # as it began
+            self.cancel(BEREFT)  # as it began
         elif junction.is_overrun or (
             self.phase is Phase.OPENING and junction.takeover.is_full  # nor can it be over yet
         ):
@@ -272,7 +224,7 @@ class Succession:
             self._is_absorbing = True
             self._delivery.emit_call(lambda: self._absorb(junction))
 
-    def _watch_opening(self, transfer: _Transfer, now: float) -> None:
+    def _watch_opening(self, transfer: Transfer, now: float) -> None:
         new = transfer.new
         confirmed = new.confirmed_count
         if new.is_queueing or confirmed > self._confirmed:
@@ -286,7 +238,7 @@ class Succession:
             text = f"the successor was not ready within {self._patience:g} s"
             self._give_up(classify(OpenTimeoutError(text)))
 
-    def _watch_overlap(self, transfer: _Transfer, now: float) -> None:
+    def _watch_overlap(self, transfer: Transfer, now: float) -> None:
         """Make the switch where the two have met, or nothing will prove that they have."""
         old, new, takeover = transfer.old, transfer.new, transfer.junction.takeover
         wanted, is_lacking = new.wanted, new.lacks(old)
@@ -311,7 +263,7 @@ class Succession:
             self._host.tell_hole(transfer.reason)
         self._delivery.emit_call(self._switch)
 
-    def _watch_end(self, transfer: _Transfer, now: float) -> None:
+    def _watch_end(self, transfer: Transfer, now: float) -> None:
         """Close the old connection, and let the new one be like any other."""
         old, new = transfer.old, transfer.new
         if self._links.running is old and not self._host.promote(old, new, transfer.reason):
@@ -366,8 +318,10 @@ class Succession:
             is_lost = self.phase in UNDECIDED and new.is_ready and not failure.planned
             if is_lost:
                 self.phase = Phase.SWITCHING
+            given_up = self._fail(Failure(FailureKind.STOPPED, BEREFT, is_error=False))
         if not is_lost and not is_decided:
-            self.cancel("the connection that was to be succeeded has ended")
+            if given_up is not None:
+                self._end(given_up, BEREFT)
             return False
         if is_lost and not is_whole:
             self._host.tell_hole(failure)

@@ -103,6 +103,18 @@ def test_a_long_payload_is_not_kept() -> None:
     assert identify("x" * SHORT) == ("", "x" * SHORT)
 
 
+def test_a_message_key_knows_that_it_is_called_from_here() -> None:
+    handlers, inside = HandlerSet("feed"), list[bool]()
+
+    def key(_message: Message) -> str:
+        inside.append(handlers.is_calling())
+        return "k"
+
+    assert plain_identifier(key, handlers)("x") == ("", "k")
+    assert inside == [True]
+    assert not handlers.is_calling()
+
+
 def test_a_key_of_the_users_wins_and_a_bad_one_is_left_out() -> None:
     assert venue_identifier(message_key=lambda message: message.data["t"] % 10)(trade(17)) == (
         TRADE,

@@ -14,7 +14,8 @@ from wsresilient.errors import OpenTimeoutError
 from wsresilient.runtime import succession as module
 from wsresilient.runtime.answers import Answers
 from wsresilient.runtime.lanes import Batch
-from wsresilient.runtime.succession import Phase, Succession
+from wsresilient.runtime.succeeding import Phase
+from wsresilient.runtime.succession import Succession
 
 NOTICE = Failure(FailureKind.ROTATION, "the server asks for it", is_error=False)
 LOST = Failure(FailureKind.NETWORK, "OSError: gone", error=OSError("gone"))
