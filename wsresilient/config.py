@@ -148,8 +148,8 @@ class ConnectionConfig:
     :param send_timeout: how long the peer may take to accept what is sent.
     :param stale_after: no data message for so long: reconnect. None switches it off.
     :param max_age: planned reconnect of a connection that is so old. None switches it off.
-    :param rotation: "break_before_make", or "make_before_break": the new connection is up
-        before the old one goes.
+    :param rotation: "break_before_make", or "make_before_break": the new connection is up and
+        subscribed before the old one goes, which happens somewhat before ``max_age``.
     :param check_interval: how often the watchdog looks.
     :param max_size: of one message, after decompression; larger ones close with 1009.
     :param compression: None, or "deflate" (RFC 7692).

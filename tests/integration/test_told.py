@@ -24,9 +24,10 @@ STATS_KEYS = set(
 )
 #: What get_summary() adds up, beyond the list.
 MORE_KEYS = set(
-    """unrouted_messages, connection_failures, address, endpoints, reconnects_last_hour, gap_count,
-    slow_handler, last_close_code, last_failure_kind, confirmed_subscriptions,
-    failed_subscriptions, subscription_limit, stale_after, expects_data""".replace(",", " ").split()
+    """unrouted_messages, connection_failures, rotations, address, endpoints,
+    reconnects_last_hour, gap_count, slow_handler, last_close_code, last_failure_kind,
+    confirmed_subscriptions, failed_subscriptions, subscription_limit, stale_after,
+    expects_data""".replace(",", " ").split()
 )
 
 

@@ -22,6 +22,7 @@ Pure: the connection says how an attempt ended, and what time it is.
 
 from __future__ import annotations
 
+import copy
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -180,6 +181,13 @@ class EndpointList:
                 return False
         self._tried.clear()
         return not planned
+
+    def beside(self) -> EndpointList:
+        """Return one for a second connection beside this one; the records are the same."""
+        other = copy.copy(self)
+        other._current, other._opened_at = None, None
+        other._home = self._current or self._home
+        return other
 
     def states(self, now: float) -> list[dict[str, Any]]:
         """Show all endpoints in the order of the URLs, from any thread.

@@ -90,11 +90,11 @@ class ConnectionHistory:
     """The past of one connection, over all its lives.
 
     Each part has one writer at a time: the connection's thread has :meth:`ended`,
-    :meth:`opened` and :meth:`add_error`; the watchdog :meth:`sample` and :meth:`note_slow_call`;
-    the thread that serves the lane :meth:`add_handler_error`; whoever starts the connection
-    :meth:`begin`, before the others exist. Gaps come from several threads, so that their owner
-    holds a lock around :meth:`add_gap`. Everybody may read: readers copy, with one operation of
-    the interpreter.
+    :meth:`opened` and :meth:`add_error`, after whoever puts another thread in charge has written
+    that there is one; the watchdog :meth:`sample` and :meth:`note_slow_call`; the thread that
+    serves the lane :meth:`add_handler_error`; whoever starts the connection :meth:`begin`, before
+    the others exist. Gaps come from several threads, so that their owner holds a lock around
+    :meth:`add_gap`. Everybody may read: readers copy, with one operation of the interpreter.
     """
 
     def __init__(self) -> None:

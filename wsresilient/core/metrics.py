@@ -8,30 +8,61 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Protocol
 
-__all__ = ["ConnectionCounters", "HandlerCounters", "RateWindow"]
+__all__ = ["Carried", "ConnectionCounters", "HandlerCounters", "RateWindow", "Traffic"]
+
+
+class Carried(Protocol):
+    """What one connection has brought so far: a :class:`Traffic` that still grows."""
+
+    @property
+    def messages(self) -> int:
+        """Data messages that reached the lane while there was no other connection beside it."""
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes."""
+
+    @property
+    def last_message_at(self) -> float | None:
+        """Monotonic time of the latest message, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What connections have brought that have ended; see :class:`Carried`."""
+
+    messages: int = 0
+    bytes_received: int = 0
+    last_message_at: float | None = None
+
+    def plus(self, other: Carried) -> Traffic:
+        """Return the sum."""
+        times = [one.last_message_at for one in (self, other) if one.last_message_at is not None]
+        return Traffic(
+            self.messages + other.messages,
+            self.bytes_received + other.bytes_received,
+            max(times, default=None),
+        )
 
 
 @dataclass(slots=True)
 class ConnectionCounters:
     """Written by the connection's thread only.
 
-    :ivar messages: data messages that reached the lane.
-    :ivar bytes_received: bytes of all ended attempts; the running one counts by itself.
     :ivar errors: failures of attempts and connections.
     :ivar connects: successful attempts.
     :ivar reconnects: those that brought a lost connection back.
+    :ivar rotations: those that replaced a connection as planned, with or without a hole.
     :ivar failures: attempts that did not succeed.
-    :ivar last_message_at: monotonic time, or None.
     """
 
-    messages: int = 0
-    bytes_received: int = 0
     errors: int = 0
     connects: int = 0
     reconnects: int = 0
+    rotations: int = 0
     failures: int = 0
-    last_message_at: float | None = None
 
 
 @dataclass(slots=True)

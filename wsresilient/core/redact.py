@@ -92,6 +92,10 @@ class Redactor:
         """Return one that also hides these strings."""
         return Redactor([*self._secrets, *secrets])
 
+    def joined(self, other: Redactor) -> Redactor:
+        """Return one that hides what either of them hides, now and later."""
+        return _Joined(self, other)
+
     def with_headers(self, headers: Mapping[str, str | None]) -> Redactor:
         """Return one that also hides the values of these headers that look sensitive."""
         secrets = list(self._secrets)
@@ -105,6 +109,19 @@ class Redactor:
         return {
             name: HIDDEN if _is_sensitive(name) else self(value) for name, value in headers.items()
         }
+
+
+class _Joined(Redactor):
+    """Hides what two others hide."""
+
+    def __init__(self, first: Redactor, second: Redactor) -> None:
+        super().__init__()
+        self._both = first, second
+
+    def __call__(self, text: str) -> str:
+        """Return the text without the secrets of either."""
+        first, second = self._both
+        return second(first(text))
 
 
 def _is_sensitive(name: str) -> bool:

@@ -9,6 +9,7 @@ lock, sends what :meth:`SubscriptionRegistry.next_request` gives and tells how t
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable
 
@@ -41,10 +42,11 @@ class SubscriptionRegistry:
         first_data_timeout: float | None = 60.0,
     ) -> None:
         self._rules = rules
+        self._settings = ack_timeout, ack_retries, first_data_timeout
         self._ack_timeout = ack_timeout
         self._book = TopicBook(rules, retries=ack_retries, first_data_timeout=first_data_timeout)
         # Not from 1, which users take for their own requests.
-        self._last_id = random.randrange(10**6, 10**9)
+        self._ids = itertools.count(random.randrange(10**6, 10**9))
         # Of the running connection only:
         self._pending = PendingRequests()
         self._late = LateAnswers(self._book, self._pending)
@@ -100,8 +102,24 @@ class SubscriptionRegistry:
 
     def next_id(self) -> int:
         """Give an id that no other request of this connection has."""
-        self._last_id += 1
-        return self._last_id
+        return next(self._ids)
+
+    def beside(self) -> SubscriptionRegistry:
+        """Return one for a second connection beside this one, which wants the same topics.
+
+        No request of the one has the id of a request of the other.
+        """
+        ack_timeout, ack_retries, first_data_timeout = self._settings
+        other = SubscriptionRegistry(
+            self._rules,
+            ack_timeout=ack_timeout,
+            ack_retries=ack_retries,
+            first_data_timeout=first_data_timeout,
+        )
+        other.want(self._book.wanted)
+        other.failed.update(self.failed)
+        other._ids = self._ids
+        return other
 
     # What the user wants.
 
@@ -112,6 +130,13 @@ class SubscriptionRegistry:
         :raises SubscriptionLimitError: not all of them fit; nothing has changed.
         """
         return self._book.want(topics)
+
+    def check_room(self, topics: Iterable[str]) -> None:
+        """Tell whether :meth:`want` would do it.
+
+        :raises SubscriptionLimitError: not all of them fit.
+        """
+        self._book.check_room(topics)
 
     def unwant(self, topics: Iterable[str]) -> tuple[str, ...]:
         """Want these topics no more.

@@ -47,13 +47,18 @@ class TopicBook:
 
     def want(self, topics: Iterable[str]) -> tuple[str, ...]:
         """Want these topics too; see :meth:`SubscriptionRegistry.want`."""
-        added = tuple(dict.fromkeys(topic for topic in topics if topic not in self.wanted))
-        self._check_room(added, self.wanted)
+        added = self.check_room(topics)
         for topic in added:
             self.wanted[topic] = None
             self.failed.pop(topic, None)
             self._silences.pop(topic, None)
             self._reconcile(topic)
+        return added
+
+    def check_room(self, topics: Iterable[str]) -> tuple[str, ...]:
+        """Give those that are not wanted; see :meth:`SubscriptionRegistry.check_room`."""
+        added = tuple(dict.fromkeys(topic for topic in topics if topic not in self.wanted))
+        self._check_room(added, self.wanted)
         return added
 
     def unwant(self, topics: Iterable[str]) -> tuple[str, ...]:

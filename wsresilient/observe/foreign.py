@@ -184,6 +184,7 @@ class ForeignConnection:
             "state": self.state.value,
             "is_healthy": healthy,
             "reconnect_count": self._reconnects,
+            "rotations": 0,
             "retry_count": 0,
             "subscribed_pairs": 0,
             "connect_time": None if self._connected_at is None else wall - duration,

@@ -31,9 +31,13 @@ def _link_dropped() -> NotConnectedError:
 
 
 class Waiter:
-    """One who looks at every message."""
+    """One who looks at every message.
 
-    def __init__(self) -> None:
+    :ivar generation: of the connection over which the answer will come.
+    """
+
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
         self._batches: queue.SimpleQueue[list[Payload] | None] = queue.SimpleQueue()
         self._put = 0  # messages so far; written by the reader
         self._taken = 0  # written by the asker
@@ -75,9 +79,13 @@ class Waiter:
 
 
 class IdWaiter:
-    """One who waits for the answer with an id."""
+    """One who waits for the answer with an id.
 
-    def __init__(self) -> None:
+    :ivar generation: of the connection over which it will come.
+    """
+
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
         self._answers: queue.SimpleQueue[tuple[Any] | None] = queue.SimpleQueue()
 
     def put(self, message: tuple[Any] | None) -> None:
@@ -113,10 +121,20 @@ class Answers:
         """Whether somebody looks at every message."""
         return bool(self._waiters)
 
+    def expects_over(self, generation: int) -> bool:
+        """Tell whether somebody waits for an answer over this connection."""
+        return any(waiter.generation == generation for waiter in self._everybody())
+
+    def _everybody(self) -> tuple[Waiter | IdWaiter, ...]:
+        return (*self._waiters, *self._by_id.values())
+
     @contextlib.contextmanager
-    def waiting(self) -> Iterator[Waiter]:
-        """Look at every message for a while."""
-        waiter = Waiter()
+    def waiting(self, *, generation: int = 0) -> Iterator[Waiter]:
+        """Look at every message for a while.
+
+        :param generation: of the connection over which the answer will come.
+        """
+        waiter = Waiter(generation)
         with self._lock:
             self._waiters = (*self._waiters, waiter)
         try:
@@ -126,9 +144,12 @@ class Answers:
                 self._waiters = tuple(kept for kept in self._waiters if kept is not waiter)
 
     @contextlib.contextmanager
-    def waiting_for(self, request_id: Hashable) -> Iterator[IdWaiter]:
-        """Wait for the answer with an id for a while."""
-        waiter = IdWaiter()
+    def waiting_for(self, request_id: Hashable, *, generation: int = 0) -> Iterator[IdWaiter]:
+        """Wait for the answer with an id for a while.
+
+        :param generation: of the connection over which it will come.
+        """
+        waiter = IdWaiter(generation)
         with self._lock:
             self._by_id = {**self._by_id, request_id: waiter}
         try:
@@ -150,9 +171,11 @@ class Answers:
         for waiter in self._waiters:
             waiter.put(list(messages))
 
-    def link_dropped(self) -> None:
-        """Tell all of them that no answer will come."""
-        for waiter in self._waiters:
-            waiter.put(None)
-        for one in self._by_id.values():
-            one.put(None)
+    def link_dropped(self, generation: int | None = None) -> None:
+        """Tell them that no answer will come.
+
+        :param generation: only those who wait for this connection; None: all of them.
+        """
+        for waiter in self._everybody():
+            if generation is None or waiter.generation == generation:
+                waiter.put(None)

@@ -75,14 +75,7 @@ def configured(
         private = venue.private_topics if options.auth is not None else ()
         group = venue.group_of(private[0]) if private else None
         settings = {**venue.settings_for(group=group), **settings}
-    merged = (config or ConnectionConfig()).replace(**settings)
-    if merged.rotation == "make_before_break":
-        raise ConfigurationError(
-            "rotation='make_before_break' takes a second connection for a while; allowed: "
-            "ConnectionPool(..., max_connections=1, rotation='make_before_break'), or "
-            "'break_before_make' here"
-        )
-    return merged
+    return (config or ConnectionConfig()).replace(**settings)
 
 
 def checked_name(name: object) -> str | None:

@@ -1,25 +1,24 @@
 """ResilientWebSocket: what a user holds of one stream that stays up.
 
-It sends, pulls and asks; the topics are in ``topics.py``, starting and stopping in
-``lifecycle.py``, the reconnect loop in ``supervisor.py``, the decisions in ``core/``.
+It takes the arguments apart; sending, asking and pulling is in ``messages.py``, the topics are in
+``topics.py``, starting and stopping in ``lifecycle.py``, the reconnect loop in ``supervisor.py``,
+the decisions in ``core/``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ..config import ConnectionConfig, check_callable, check_seconds, unknown_name
+from ..config import ConnectionConfig, check_callable, unknown_name
 from ..core.backoff import ReconnectPolicy
 from ..core.credentials import Credentials
-from ..core.encoding import encode_outgoing
 from ..core.endpoints import EndpointPolicy
 from ..core.events import Message
 from ..core.failure import Failure
 from ..core.frames import Payload
-from ..errors import ConfigurationError, NotConnectedError
+from ..errors import ConfigurationError
 from ..venues.base import Venue
 from .arguments import (
     checked_dispatcher,
@@ -28,13 +27,11 @@ from .arguments import (
     make_subscriber,
     registry_of,
 )
-from .clock import monotonic, wall_clock
 from .dispatcher import Dispatcher
 from .handlers import EVENTS
+from .messages import ConnectionMessages
 from .options import ConnectionOptions
 from .registry import register
-from .sending import GateClosedError
-from .topics import ConnectionTopics
 
 __all__ = ["ResilientWebSocket", "connect"]
 
@@ -43,7 +40,7 @@ URL = str | Sequence[str] | Callable[[], str | Sequence[str]]
 HandlerT = TypeVar("HandlerT", bound=Callable[..., object])
 
 
-class ResilientWebSocket(ConnectionTopics):
+class ResilientWebSocket(ConnectionMessages):
     """One WebSocket that is kept alive by a thread of its own.
 
     Nothing happens before :meth:`start`: the constructor does no I/O and starts no thread.
@@ -78,6 +75,10 @@ class ResilientWebSocket(ConnectionTopics):
     :param classify: ``(failure: Failure) -> Failure``, the last word on a failure.
     :param endpoint_policy: when one of several URLs is left alone for a while, and which is
         preferred; None: ``EndpointPolicy()``.
+    :param message_key: ``(message: Message) -> hashable``, with rotation="make_before_break": by
+        what the same message is known that comes over two connections, where the venue does not
+        know. None: the venue's identity; without a venue the payload, as where it raises: its first
+        error is told like that of a handler.
     :param config: a :class:`~wsresilient.config.ConnectionConfig`; its fields may also be
         given by keyword.
     :param dispatcher: threads of its own for handlers; None: those that all share.
@@ -110,12 +111,14 @@ class ResilientWebSocket(ConnectionTopics):
         reconnect: ReconnectPolicy | None = None,
         classify: Callable[[Failure], Failure] | None = None,
         endpoint_policy: EndpointPolicy | None = None,
+        message_key: Callable[[Message], Hashable] | None = None,
         config: ConnectionConfig | None = None,
         dispatcher: Dispatcher | None = None,
         monitor: Any = None,
         **settings: Any,
     ) -> None:
         check_callable("decoder", decoder)
+        check_callable("message_key", message_key)
         options = ConnectionOptions.checked(
             url=url,
             headers=headers,
@@ -137,6 +140,7 @@ class ResilientWebSocket(ConnectionTopics):
             decoder=decoder,
             dispatcher=checked_dispatcher(dispatcher),
             subscriber=make_subscriber(options, checked, channels),
+            message_key=message_key,
         )
         given = {
             "message": on_message,
@@ -192,186 +196,7 @@ class ResilientWebSocket(ConnectionTopics):
         self._handlers.add(event, handler)
         life = self._life
         if life is not None and event in ("message", "data"):
-            life.wake()  # what waited to be pulled is for this handler
-
-    # Sending.
-
-    def send(
-        self,
-        data: Any,
-        *,
-        timeout: float | None = None,
-        queue: bool = False,
-        ttl: float | None = None,
-    ) -> str:
-        """Send one message.
-
-        :param data: str is text, bytes are binary, dict and list become JSON.
-        :param timeout: seconds; None takes ``send_timeout``. A message that the peer does not
-            take in time ends the connection, since part of it may be out.
-        :param queue: keep it while not connected, up to ``send_queue_size`` messages.
-        :param ttl: seconds after which a queued message is forgotten; None: never.
-        :returns: "sent" or "queued".
-        :raises NotConnectedError: there is no connection, or the queue is full.
-        :raises SendTimeoutError: the peer, or the send rate, did not let it out in time.
-        :raises ConfigurationError: it is nothing that can be sent.
-        """
-        payload, text = encode_outgoing(data)
-        check_seconds("timeout", timeout, exclusive=True, optional=True)
-        check_seconds("ttl", ttl, optional=True)
-        patience = self._config.send_timeout if timeout is None else timeout
-        if not queue:
-            try:
-                self._send_now(payload, text=text, timeout=patience)
-            except GateClosedError as error:
-                raise NotConnectedError(str(error)) from None
-            return "sent"
-        if self._may_overtake_queue():
-            # Nothing has left when the gate is closed, so queueing cannot send it twice.
-            with contextlib.suppress(GateClosedError):
-                self._send_now(payload, text=text, timeout=patience)
-                return "sent"
-        self._enqueue(payload, text=text, ttl=ttl)
-        return "queued"
-
-    def _may_overtake_queue(self) -> bool:
-        """Whether there is nothing that has to go out before."""
-        life = self._life
-        if life is None or not self.is_connected:
-            return False
-        return self._handlers.is_calling() or (life.has_greeted and not self._outgoing.waiting)
-
-    def _send_now(self, payload: bytes, *, text: bool, timeout: float) -> None:
-        life = self._life
-        attempt = life.attempt if life is not None else None
-        # An open gate is not enough: a login may be under way.
-        if attempt is None or not attempt.is_open or not self.is_connected:
-            raise GateClosedError(self._why_not_connected())
-        self._outgoing.send(attempt, payload, text=text, timeout=timeout)
-
-    def _why_not_connected(self) -> str:
-        life = self._life
-        if life is None or life.is_over:
-            return f"not connected: {self._name} is {self._status.state}; call start()"
-        return (
-            f"not connected: {self._name} is {self._status.state}; wait_until_connected() waits "
-            "for it, send(..., queue=True) keeps the message until then"
-        )
-
-    def _enqueue(self, payload: bytes, *, text: bool, ttl: float | None) -> None:
-        self._outgoing.enqueue(payload, text=text, ttl=ttl)
-        life = self._life
-        if life is not None:
-            life.flush_soon()
-
-    def request(
-        self,
-        payload: Any,
-        *,
-        timeout: float,
-        match: Callable[[Message], object] | None = None,
-    ) -> Any:
-        """Send, and wait for the answer.
-
-        :param payload: as for :meth:`send`.
-        :param timeout: seconds for all of it.
-        :param match: tells whether a message is the answer; runs on the calling thread. None: the
-            venue's rule, which compares ids; an id that is missing in the payload is added.
-        :returns: the decoded answer.
-        :raises TimeoutError: no answer came in time.
-        :raises NotConnectedError: not connected, or the link dropped meanwhile.
-        """
-        check_seconds("timeout", timeout, exclusive=True)
-        check_callable("match", match)
-        request_id: Hashable = None
-        if match is None:
-            payload, request_id = self._with_id(payload)
-        life = self._life
-        if life is None:
-            raise NotConnectedError(f"{self._name} is {self._status.state}; call start()")
-        if self._config.dispatch == "inline" and life.is_own_thread():
-            raise ConfigurationError(
-                "request() inside a handler with dispatch='inline' would wait for itself; allowed: "
-                "dispatch='thread', or request() on another thread"
-            )
-        deadline = monotonic() + timeout
-        answers = life.delivery.answers
-        if match is None:
-            with answers.waiting_for(request_id) as waiter:
-                self.send(payload, timeout=timeout)
-                return waiter.get(deadline)
-        with answers.waiting() as looker:
-            self.send(payload, timeout=timeout)
-            for answer in looker.payloads(deadline):
-                data = life.delivery.decode(answer)
-                if match(self.message_of(answer) or self._answer_message(data)):
-                    return data
-        raise AssertionError("who looks at messages ends with an answer or an exception")
-
-    def _answer_message(self, data: Any) -> Message:
-        return Message(
-            data=data,
-            received_at=wall_clock(),
-            connection=self._name,
-            generation=self.generation,
-            raw=data,
-        )
-
-    def _with_id(self, payload: Any) -> tuple[Any, Hashable]:
-        """Give a request the id by which the venue will answer it."""
-        venue = self._options.venue
-        if venue is None or self._subscriber is None:
-            raise ConfigurationError("request() needs match=, which tells the answer, or a venue")
-        if not isinstance(payload, dict):
-            raise ConfigurationError(
-                f"request() without match= takes a dict, not a {type(payload).__name__}"
-            )
-        with self._subscriber.registry() as registry:
-            number = registry.next_id()
-        payload, request_id = venue.with_id(dict(payload), number)
-        if request_id is None:
-            raise ConfigurationError(
-                f"{venue!r} answers without ids; request() needs match=, which tells the answer"
-            )
-        return payload, request_id
-
-    # Pulling.
-
-    def recv(self, timeout: float | None = None) -> Payload:
-        """Take the next message, over reconnects; only without on_message and on_data.
-
-        :param timeout: seconds; None waits for ever.
-        :raises TimeoutError: none came in time.
-        :raises NotConnectedError: it is not running, or was stopped.
-        :raises ConnectionFailedError: it was given up.
-        """
-        check_seconds("timeout", timeout, optional=True)
-        has_topics = self._router is not None and self._router.has_handlers
-        if self._handlers.has("message") or self._handlers.has("data") or has_topics:
-            raise ConfigurationError(
-                "recv() is for connections without on_message, on_data and handlers of topics"
-            )
-        life = self._life
-        if life is None:
-            raise NotConnectedError(f"{self._name} is {self._status.state}; call start()")
-        payload = life.delivery.inbox.get(timeout)
-        if payload is None:
-            self._raise_if_failed()
-            raise NotConnectedError(f"{self._name} was stopped")
-        return payload
-
-    def __iter__(self) -> Iterator[Payload]:
-        """Iterate over messages, over reconnects, until it is stopped.
-
-        :raises ConnectionFailedError: it was given up.
-        """
-        if self._life is None:
-            raise NotConnectedError(f"{self._name} is {self._status.state}; call start()")
-        while True:
-            try:
-                yield self.recv()
-            except NotConnectedError:
-                return
+            life.links.wake()  # what waited to be pulled is for this handler
 
 
 ARGUMENTS = tuple(

@@ -6,35 +6,32 @@ It does not know what a socket is, nor why a connection ends.
 
 from __future__ import annotations
 
-import json
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from ..config import ConnectionConfig
 from ..core.events import Gap, Message
 from ..core.frames import Payload
-from ..core.redact import shorten
-from ..errors import DecodeError, describe
 from .answers import Answers
 from .clock import monotonic, wall_clock
+from .decoding import Decoder, Decoding
 from .dispatcher import Dispatcher
 from .handlers import HandlerSet
 from .inbox import Inbox
+from .inline import InlineCalls
 from .lanes import Batch, Entry, Event, Lane
 from .logs import Log
 from .routing import Router
 
-__all__ = ["Decoder", "Delivery"]
+__all__ = ["Delivery"]
 
 log = Log("wsresilient.handlers")
 
-Decoder = Callable[[Payload], Any]
-
-
 #: Pings, pongs and errors of a venue that may wait to be told at a time.
 MOST_CONTROLS = 1000
+#: Seconds after which a reader that waits looks around.
+PIECE = 0.1
 
 
 class Delivery:
@@ -60,7 +57,7 @@ class Delivery:
         self._name = name
         self._handlers = handlers
         self._dispatcher = dispatcher
-        self._decoder = decoder
+        self.decoding = Decoding(name, handlers, decoder, router)
         self._router = router
         self._inline = config.dispatch == "inline"
         self._drops_old = config.overflow in ("drop_oldest", "keep_latest")
@@ -69,12 +66,15 @@ class Delivery:
         # Notices about a lane that is held up cannot wait in that lane.
         self._notices = self._new_lane(config)
         self.inbox = Inbox(config, on_overflow=self._overflowed)
-        self._inline_events: deque[Callable[[], object]] = deque()
-        self._inline_thread: int | None = None
+        self._calls = InlineCalls()
         self.answers = Answers()
         #: Sees every batch before its handlers do and says what is left of it: a pool's way of
         #: delivering once what comes over two connections. Runs on the serving thread.
         self.gate: Callable[[Batch], list[Payload]] | None = None
+        # The same while a connection and its successor bring messages, before the gate.
+        self._succession: Callable[[Batch], list[Payload]] | None = None
+        # Every message goes through the lane then, also on its way to the inbox.
+        self._is_detouring = False
         #: Makes the reader's thread look around, so that it runs what is inline.
         self.wake: Callable[[], None] = _nobody_to_wake
         #: Is given each gap at once, on any thread, for the history.
@@ -117,6 +117,13 @@ class Delivery:
         return self._lane.held_back_since or self.inbox.held_back_since
 
     @property
+    def is_behind(self) -> bool:
+        """Whether handlers keep the reader from reading on."""
+        if self._inline:
+            return self._handlers.any_running
+        return self.held_back_since is not None
+
+    @property
     def idle(self) -> bool:
         """Whether all messages and events have been served."""
         return self._lane.idle and self._notices.idle
@@ -130,7 +137,55 @@ class Delivery:
 
     def adopt_thread(self) -> None:
         """Say that the calling thread is the reader, where inline handlers run."""
-        self._inline_thread = threading.get_ident()
+        self._calls.adopt(threading.get_ident())
+
+    def pass_on(self, reader: int | None, then: Callable[[], object]) -> None:
+        """Let inline handlers run on another reader's thread, and make a call when it is so.
+
+        :param reader: its thread; None: nobody's.
+        """
+
+        def adopt() -> None:
+            if reader is not None:
+                self._calls.adopt(reader)
+            then()
+
+        if self._inline:
+            self.emit_call(adopt)
+        else:
+            then()
+
+    def begin_succession(self, sift: Callable[[Batch], list[Payload]]) -> None:
+        """Let every batch go through a function that joins two connections; from any thread.
+
+        :param sift: what is left of a batch; on the serving thread, one batch at a time.
+        """
+        self._succession = sift
+        self._is_detouring = True
+
+    def end_succession(self) -> None:
+        """There is one connection again; on the serving thread, behind all of the other one."""
+        self._succession = None
+
+    def _is_on_detour(self) -> bool:
+        """Tell whether messages still take the long way; on the reader's thread.
+
+        Nothing may overtake what waits in the lane.
+        """
+        if self._is_detouring and self._succession is None and self._lane.idle:
+            self._is_detouring = False
+        return self._is_detouring
+
+    def _wait_for_end_of_detour(self) -> None:
+        """Wait until what is left in the lane is in the inbox, which would hold the reader as well.
+
+        Otherwise whoever pulls more slowly than messages come would be on the detour for ever, and
+        the serving thread in the hands of the inbox. A handler is not waited for.
+        """
+        lane, handlers = self._lane, self._handlers
+        while self._succession is None and self._is_pulled() and not handlers.any_running:
+            if lane.lets_reader_go or lane.wait_until_idle(PIECE):
+                return
 
     def let_reader_go(self, letting_go: bool) -> None:
         """See :meth:`wsresilient.runtime.lanes.Lane.let_reader_go`."""
@@ -141,7 +196,7 @@ class Delivery:
         """Deliver nothing more, in a child after a fork."""
         self._discarding = True
         self._under_way.clear()
-        self._inline_events.clear()
+        self._calls.clear()
         for lane in (self._lane, self._notices):
             lane.abandon()
 
@@ -155,9 +210,11 @@ class Delivery:
 
     def end(self, last: Callable[[], object]) -> None:
         """Be served no more after what is queued; ``last`` is called behind it."""
-        self.inbox.close(discard=False)
+        if not self._is_detouring:
+            self.inbox.close(discard=False)
 
         def finish() -> None:
+            self.inbox.close(discard=False)
             self._dispatcher.detach(self._lane, self._notices)
             last()
 
@@ -176,6 +233,8 @@ class Delivery:
 
     def move_inbox(self) -> None:
         """Give messages that waited to be pulled to handlers that came later."""
+        if self._is_detouring and self._is_on_detour():
+            return
         if not self._is_pulled() and self.inbox.depth and not self.inbox.closed:
             for earlier in self.inbox.take_all():
                 self._put(earlier)
@@ -193,7 +252,11 @@ class Delivery:
         :param size: their bytes.
         """
         batch = Batch(messages, size, generation, wall_clock())
-        if not self._is_pulled():
+        if self._is_detouring:
+            self._wait_for_end_of_detour()
+        if self._is_detouring and self._is_on_detour():
+            self._put(batch)
+        elif not self._is_pulled():
             self.move_inbox()
             self._put(batch)
         else:
@@ -204,10 +267,13 @@ class Delivery:
         return not (has("message") or has("data") or (router is not None and router.has_handlers))
 
     def _put(self, batch: Batch) -> None:
-        if self._inline:
-            self._serve_batch(batch)
-        else:
+        if not self._inline:
             self._lane.put(batch)
+        elif self._is_detouring:
+            with self._calls.turn:  # the two readers take turns
+                self._serve_batch(batch)
+        else:
+            self._serve_batch(batch)
 
     # From any thread.
 
@@ -241,11 +307,7 @@ class Delivery:
         """Make a call in its true place between the messages."""
         if not self._inline:
             self._lane.put_event(call)
-            return
-        self._inline_events.append(call)
-        if threading.get_ident() == self._inline_thread:
-            self.run_inline_events()
-        else:
+        elif not self._calls.put(call):
             self.wake()
 
     def note(self, call: Callable[[], object]) -> None:
@@ -254,8 +316,7 @@ class Delivery:
 
     def run_inline_events(self) -> None:
         """Run what others have queued for the reader's thread."""
-        while self._inline_events:
-            self._inline_events.popleft()()
+        self._calls.run()
 
     # On the serving thread.
 
@@ -266,13 +327,27 @@ class Delivery:
             self._serve_batch(entry)
 
     def _serve_batch(self, batch: Batch) -> None:
-        gate = self.gate
-        if gate is not None:
-            batch = Batch(gate(batch), batch.size, batch.generation, batch.received_at)
+        for gate in (self._succession, self.gate):
+            if gate is not None:
+                batch = Batch(gate(batch), batch.size, batch.generation, batch.received_at)
         self.serve_now(batch)
 
+    def tell_gap_now(self, gap: Gap) -> None:
+        """Note and tell a gap where it is; on the serving thread."""
+        self.note_gap(gap)
+        self._handlers.call("gap", gap)
+
     def serve_now(self, batch: Batch) -> None:
-        """Give a batch to the handlers past the gate; on the serving thread."""
+        """Give a batch to the handlers past the gates; on the serving thread."""
+        if self._is_detouring:
+            if self._is_pulled():
+                self.inbox.put(batch)
+                return
+            for earlier in self.inbox.take_all() if self.inbox.depth else ():
+                self._serve_handlers(earlier)  # they have come meanwhile
+        self._serve_handlers(batch)
+
+    def _serve_handlers(self, batch: Batch) -> None:
         if self._handlers.has("message"):
             self._hand_over("message", batch.messages)
         if self._discarding:
@@ -281,10 +356,10 @@ class Delivery:
             if self._router.is_needed:
                 self._route(batch, self._router)
         elif self._handlers.has("data"):
-            self._hand_over("data", self._decoded(batch))
+            self._hand_over("data", self.decoding.messages(batch))
 
     def _route(self, batch: Batch, router: Router) -> None:
-        messages = self._decoded(batch)
+        messages = self.decoding.messages(batch)
         routed, unrouted = router.split(messages)
         if unrouted:
             self._handlers.counters.unrouted += len(unrouted)
@@ -292,8 +367,7 @@ class Delivery:
         begin = 0
         for at, gap in router.gaps(routed) if router.finds_gaps else ():
             self._hand_routed(routed[begin:at], router)
-            self.note_gap(gap)
-            self._handlers.call("gap", gap)
+            self.tell_gap_now(gap)
             begin = at
         self._hand_routed(routed[begin:] if begin else routed, router)
         router.note(messages)
@@ -317,42 +391,6 @@ class Delivery:
         else:
             self._handlers.run(event, handler, items)
 
-    def _decoded(self, batch: Batch) -> list[Message]:
-        with self._handlers.calling("decoder"):  # so that stop() inside of it knows where it is
-            return self._decode_all(batch)
-
-    def _decode_all(self, batch: Batch) -> list[Message]:
-        decoded: list[Message] = []
-        message = self._plain_message if self._router is None else self._router.message
-        for payload in batch.messages:
-            try:
-                decoded.append(message(payload, batch))
-            except BaseException as error:  # a user's function may raise anything
-                self._handlers.fail(self._decode_error(payload, error))
-        return decoded
-
-    def _plain_message(self, payload: Payload, batch: Batch) -> Message:
-        assert self._decoder is not None, "on_data without a decoder is refused"
-        data = self._decoder(payload)
-        return Message(
-            data=data,
-            received_at=batch.received_at,
-            connection=self._name,
-            generation=batch.generation,
-            raw=data,
-        )
-
-    def _decode_error(self, payload: Payload, error: BaseException) -> DecodeError:
-        # The decoder's exception is not chained: it may hold the whole message.
-        redact = self._handlers.redact
-        # Redacted before it is cut: a secret that is cut in two is not recognised.
-        excerpt = shorten(
-            redact(payload[:4000] if isinstance(payload, str) else repr(payload[:1000]))
-        )
-        return DecodeError(
-            f"a message was not decoded ({shorten(redact(describe(error)))}): {excerpt:.100}"
-        )
-
     def _overflowed(self, _dropped: int) -> None:
         """Tell of a hole, once for each episode: until the lane has been empty again."""
         now = wall_clock()
@@ -371,18 +409,9 @@ class Delivery:
                 started_at=now,
                 ended_at=wall_clock(),
             )
-            self.note_gap(gap)
-            self._handlers.call("gap", gap)
+            self.tell_gap_now(gap)
 
         self._lane.put_event(tell, before_messages=self._drops_old)
-
-    def decode(self, payload: Payload) -> Any:
-        """Decode one payload for request(): with the decoder, else as JSON, else as it is."""
-        decoder = self._decoder or (json.loads if self._router is None else self._router.decode)
-        try:
-            return decoder(payload)
-        except Exception:  # any message is looked at, whatever it holds
-            return payload
 
 
 def _keep_nothing(_gap: Gap) -> None:

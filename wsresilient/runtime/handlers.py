@@ -174,7 +174,7 @@ class HandlerSet:
                 try:
                     handler(*args)
                 except BaseException as error:
-                    self._failed(event, handler, error)
+                    self.failed(event, handler, error)
         finally:
             self._leave(progress, outer)
 
@@ -201,7 +201,7 @@ class HandlerSet:
                         handler(item)
                     break
                 except BaseException as error:
-                    self._failed(event, handler, error)
+                    self.failed(event, handler, error)
         finally:
             self._leave(progress, outer)
 
@@ -239,7 +239,7 @@ class HandlerSet:
             try:
                 handler(item)
             except BaseException as error:
-                self._failed(event, handler, error)
+                self.failed(event, handler, error)
 
     @property
     def any_running(self) -> bool:
@@ -258,7 +258,11 @@ class HandlerSet:
             log.warning("%s: %s%s", self._owner, error, self._and_no_more())
         self.call("error", error)
 
-    def _failed(self, event: str, handler: Handler, error: BaseException) -> None:
+    def failed(self, event: str, handler: Handler, error: BaseException) -> None:
+        """Count and tell what a function of the user's has raised.
+
+        :param event: what it was called for.
+        """
         self.counters.callback_errors += 1
         self._log(event, handler, error)
         self._note(error, f"{_name_of(handler)}, for {event!r}: ")

@@ -113,8 +113,9 @@ class Lane:
         self._discarding = False
         self._letting_go = False
         self._current: Batch | None = None
-        self.held_back_since: float | None = None  # written by the reader only
-        self.dropped = 0  # written by the reader only
+        self._held_readers = 0  # a connection and its successor have one each
+        self.held_back_since: float | None = None
+        self.dropped = 0
 
     def attach(self, server: LaneServer) -> None:
         """Say who serves the lane."""
@@ -129,6 +130,11 @@ class Lane:
     def idle(self) -> bool:
         """Whether nothing waits and nobody serves."""
         return self._state == IDLE
+
+    @property
+    def lets_reader_go(self) -> bool:
+        """Whether the reader is not to be held up, since its connection is to end."""
+        return self._letting_go or self._discarding
 
     # The reader's side.
 
@@ -167,7 +173,8 @@ class Lane:
         return self._messages >= self._max_messages or self._bytes >= self._max_bytes
 
     def _wait_for_room(self) -> None:
-        self.held_back_since = monotonic()
+        self._held_readers += 1
+        self.held_back_since = self.held_back_since or monotonic()
         try:
             self._changed.wait_for(
                 lambda: (
@@ -178,7 +185,9 @@ class Lane:
                 )
             )
         finally:
-            self.held_back_since = None
+            self._held_readers -= 1
+            if not self._held_readers:
+                self.held_back_since = None
 
     def _add(self, batch: Batch) -> int:
         """Append a batch; returns how many messages the policy dropped for it."""
@@ -255,7 +264,8 @@ class Lane:
         for batch in reversed(self._batches):
             kept: list[Payload] = []
             for payload in reversed(batch.messages):
-                key = self._topic(payload)
+                # A successor's message must not displace one of the connection that it succeeds.
+                key = batch.generation, self._topic(payload)
                 if key not in seen:
                     seen.add(key)
                     kept.append(payload)

@@ -9,19 +9,22 @@ from __future__ import annotations
 import contextlib
 import copy
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 from ..config import ConnectionConfig, check_seconds
+from ..core.events import Message
 from ..core.failure import Failure
 from ..core.frames import Payload
 from ..core.limits import Limits
 from ..core.state import ConnectionState
 from ..errors import ConnectionFailedError, NotConnectedError, WSResilientError
 from .clock import monotonic
-from .delivery import Decoder, Delivery
+from .decoding import Decoder
+from .delivery import Delivery
 from .dispatcher import Dispatcher
 from .handlers import HandlerSet
+from .junction import Identifier
 from .lanes import Batch
 from .logs import Log
 from .options import ConnectionOptions
@@ -59,6 +62,7 @@ class ConnectionLifecycle:
         decoder: Decoder | None,
         dispatcher: Dispatcher,
         subscriber: Subscriber | None = None,
+        message_key: Callable[[Message], Hashable] | None = None,
     ) -> None:
         self._name = name
         self._options = options
@@ -70,8 +74,9 @@ class ConnectionLifecycle:
         self._handlers.note_error = self._status.note_handler_error
         limits = Limits() if options.venue is None else options.venue.limits
         self._pacer = Pacer(limits, config.send_rate)
-        self._outgoing = Outgoing(config, self._pacer)
+        self._outgoing = Outgoing(config)
         self._subscriber = subscriber
+        self._message_key = message_key
         self._router: Router | None = None
         if subscriber is not None:
             decode = decoder or subscriber.venue.decode
@@ -87,7 +92,7 @@ class ConnectionLifecycle:
         status = self._status
         return (
             f"<{type(self).__name__} {self._name!r} {status.state} url={status.url!r} "
-            f"messages={status.counters.messages} reconnects={status.counters.reconnects}>"
+            f"messages={status.messages} reconnects={status.counters.reconnects}>"
         )
 
     def start(self: Self) -> Self:
@@ -124,12 +129,7 @@ class ConnectionLifecycle:
     def _new_life(self) -> Supervisor:
         self._status.begin_life()
         delivery = Delivery(
-            self._name,
-            self._config,
-            self._handlers,
-            self._dispatcher,
-            self._decoder,
-            self._router,
+            self._name, self._config, self._handlers, self._dispatcher, self._decoder, self._router
         )
         delivery.gate = self._gate
         life = Supervisor(
@@ -141,6 +141,9 @@ class ConnectionLifecycle:
             outgoing=self._outgoing,
             pacer=self._pacer,
             subscriber=self._subscriber,
+            identify=Identifier(
+                delivery.decoding.message, self._options.venue, self._message_key, self._handlers
+            ),
             on_open=lambda: self._handlers.call("open", self),
             stats=self.get_stats,
         )
@@ -157,7 +160,7 @@ class ConnectionLifecycle:
             life.delivery.gate = gate
 
     def set_rotation(self, rotate: Callable[[Failure], bool]) -> None:
-        """Ask this function before each planned rotation; see :meth:`Supervisor.let_rotate`."""
+        """Ask this function before each planned rotation: whether somebody else does it."""
         self._rotate = rotate
         life = self._life
         if life is not None:
@@ -231,18 +234,15 @@ class ConnectionLifecycle:
         deadline = monotonic() + timeout
         life.request_stop("stop() was called")
         if life.is_own_thread():
-            return life.thread is None or not life.thread.is_alive()
-        # None for a moment, when another thread is just starting it.
-        threads = [] if life.thread is None else [life.thread]
+            return not any(thread.is_alive() for thread in life.crew.members)
+        threads = life.crew.members
         patience = min(self._config.close_timeout + 0.5, 0.7 * timeout)
         if gather(threads, timeout=patience):
-            attempt = life.attempt
-            if attempt is not None:
-                attempt.cut()
+            life.links.cut()
         gather(threads, timeout=deadline - monotonic())
         ended = life.ended.wait(max(0.0, deadline - monotonic()))
         self._settle(life)
-        if not ended or gather(threads, timeout=0.0):
+        if not ended or gather(life.crew.members, timeout=max(0.0, deadline - monotonic())):
             return False
         return self._dispatcher.join(timeout=deadline - monotonic()) and default_watchdog().join(
             timeout=deadline - monotonic()
@@ -297,7 +297,10 @@ class ConnectionLifecycle:
 
         def decided() -> bool:
             state = self._status.state
-            return state in (CONNECTED, FAILED) or (life is not None and life.ended.is_set())
+            # The life before this one may have failed, and this one not begun to connect.
+            has_failed = state is FAILED and (life is None or life.fatal is not None)
+            has_ended = life is not None and life.ended.is_set()
+            return state is CONNECTED or has_failed or has_ended
 
         self._status.wait_for(decided, 0.0 if life is None and timeout is None else timeout)
         self._raise_if_failed()
@@ -374,7 +377,7 @@ class ConnectionLifecycle:
         life = self._life
         extra = {} if self._subscriber is None else self._subscriber.stats()
         if life is not None:
-            extra["endpoints"] = life.endpoints.states(monotonic())
+            extra["endpoints"] = life.links.endpoints.states(monotonic())
         return self._status.stats(
             attempt=life.attempt if life is not None else None,
             delivery=life.delivery if life is not None else None,
@@ -393,5 +396,4 @@ class ConnectionLifecycle:
         self._dispatcher.forget_threads()
         if life is not None:
             life.delivery.abandon()
-            if life.attempt is not None:
-                life.attempt.close_descriptors()
+            life.links.close_descriptors()

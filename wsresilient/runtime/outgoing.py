@@ -1,7 +1,7 @@
 """What a user sends: at once where there is a connection, later where it may wait.
 
-One for all lives of a connection; it paces by the send rate and knows the queue of messages
-that wait. It does not know why there is no connection.
+One for all lives of a connection; it sends over the link that it is given, as that one's pace
+allows, and knows the queue of messages that wait. It does not know why there is no connection.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from ..config import ConnectionConfig
 from ..core.outbox import Outbox, OutgoingMessage
 from ..errors import NotConnectedError, SendTimeoutError
 from .clock import monotonic
+from .link import Link
 from .logs import Log
-from .pacing import Pacer
 from .sending import GateClosedError
-from .transport import Attempt
 
 __all__ = ["Outgoing"]
 
@@ -27,11 +26,9 @@ class Outgoing:
     """Sends messages of one connection.
 
     :param config: send_queue_size, send_timeout.
-    :param pacer: what may go out when.
     """
 
-    def __init__(self, config: ConnectionConfig, pacer: Pacer) -> None:
-        self._pacer = pacer
+    def __init__(self, config: ConnectionConfig) -> None:
         self._send_timeout = config.send_timeout
         self._lock = threading.Lock()  # guards _outbox
         self._outbox = Outbox(config.send_queue_size)
@@ -42,20 +39,20 @@ class Outgoing:
         """Messages that wait for a connection, or are just leaving."""
         return len(self._outbox) + self._in_flight
 
-    def send(self, attempt: Attempt, payload: bytes, *, text: bool, timeout: float) -> None:
+    def send(self, link: Link, payload: bytes, *, text: bool, timeout: float) -> None:
         """Send at once, or as soon as the rate allows.
 
         :raises SendTimeoutError: the rate, or the peer, did not let it out in time.
         :raises NotConnectedError: the connection is closing, closed, or was lost meanwhile.
         """
         deadline = monotonic() + timeout
-        if not self._pacer.acquire(timeout=timeout):
+        if not link.pacer.acquire(timeout=timeout):
             raise SendTimeoutError(
-                f"nothing was sent: the rate ({self._pacer.text}) let nothing out within "
+                f"nothing was sent: the rate ({link.pacer.text}) let nothing out within "
                 f"{timeout:g} s"
             )
         rest = max(0.001, deadline - monotonic())
-        attempt.sender.send_message(payload, text=text, timeout=rest)
+        link.send_message(payload, text=text, timeout=rest)
 
     def enqueue(self, payload: bytes, *, text: bool, ttl: float | None) -> None:
         """Keep a message for the next connection.
@@ -68,24 +65,22 @@ class Outgoing:
         with self._lock:
             self._outbox.add(message, now=now)
 
-    def flush(self, attempt: Attempt) -> None:
+    def flush(self, link: Link) -> None:
         """Send what waits, in order and as the rate allows; not on the reader's thread.
 
         The reader has to read on meanwhile: a server that answers what it gets stops taking
         more when nobody reads its answers.
         """
-        while attempt.is_open:
+        while link.is_open:
             with self._lock:
                 message = self._outbox.next(now=monotonic())
                 self._in_flight = message is not None
             if message is None:
                 return
             try:
-                if not self._pacer.acquire(timeout=1.0):
+                if not link.pacer.acquire(timeout=1.0):
                     raise GateClosedError("the rate let nothing out; it is tried again")
-                attempt.sender.send_message(
-                    message.payload, text=message.text, timeout=self._send_timeout
-                )
+                link.send_message(message.payload, text=message.text, timeout=self._send_timeout)
             except GateClosedError:
                 self._put_back(message)
             except (NotConnectedError, SendTimeoutError) as error:

@@ -37,6 +37,10 @@ class Pacer:
         if limits.requests is not None:
             self._requests = _window(limits.requests)
 
+    def for_connection(self) -> Pacer:
+        """Make one for another connection; what the user shares, it shares too."""
+        return Pacer(self._limits, self._shared)
+
     @property
     def text(self) -> str:
         """Say in words what limits there are."""

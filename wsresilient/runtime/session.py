@@ -29,6 +29,7 @@ from ..core.incoming import (
 )
 from ..core.login import login_failure, strings_of
 from ..core.redact import Redactor, shorten
+from ..core.subscriptions import SubscriptionRegistry
 from ..errors import (
     NotConnectedError,
     OpenTimeoutError,
@@ -83,6 +84,7 @@ class VenueSession:
     :param pacer: what may go out when.
     :param hooks: who is told.
     :param name: the connection's, for logs.
+    :param registry: what of the subscriptions this connection has; None: it is the only one.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class VenueSession:
         hooks: SessionHooks,
         *,
         name: str,
+        registry: SubscriptionRegistry | None = None,
     ) -> None:
         self._subscriber = subscriber
         self._venue = subscriber.venue
@@ -107,7 +110,9 @@ class VenueSession:
         self._opened_at = 0.0
         self._is_ready = False
         self._heartbeats = HeartbeatSender(subscriber.venue.heartbeat, config, pacer)
-        self._topics = TopicRequester(subscriber, config, pacer, hooks.report, name=name)
+        self._topics = TopicRequester(
+            subscriber, config, pacer, hooks.report, name=name, registry=registry
+        )
 
     def __repr__(self) -> str:
         state = "ready" if self._is_ready else ("logging in" if self._login_by else "closed")

@@ -11,10 +11,10 @@ from typing import Any
 
 from ..config import ConnectionConfig
 from ..core.events import Gap, StateChange
-from ..core.failure import Failure
+from ..core.failure import Failure, FailureKind
 from ..core.health import is_healthy, rate_stats
 from ..core.history import ConnectionHistory, SlowNote
-from ..core.metrics import ConnectionCounters, RateWindow
+from ..core.metrics import Carried, ConnectionCounters, RateWindow, Traffic
 from ..core.samples import Totals
 from ..core.state import ConnectionState, transition
 from .clock import monotonic, wall_clock
@@ -32,6 +32,7 @@ _CARRIED = (
     "callback_errors",
     "connection_failures",
     "reconnect_count",
+    "rotations",
     "dropped_messages",
     "unrouted_messages",
     "generation",
@@ -56,8 +57,13 @@ class Status:
         self.changed = threading.Condition(threading.RLock())
         self.state = ConnectionState.DISCONNECTED
         self.counters = ConnectionCounters()
+        # Of all that have ended, and of each connection that counts now. Replaced, never changed,
+        # so that a reader never sees a connection twice; the lock is held for that.
+        self._traffic: tuple[Carried, ...] = (Traffic(),)
+        self._beside = 0  # messages delivered while there were two; the lock is held to write it
         self.rate = RateWindow()
-        self.generation = 0
+        self.generation = 0  # of the running connection, or the latest
+        self.attempts = 0  # the highest number that a connection has got
         self.retry_count = 0
         self.last_error = ""
         self.connected_at: float | None = None  # monotonic
@@ -114,6 +120,45 @@ class Status:
             history.opened(now)
         self.last_error = self.last_error or other.last_error
 
+    # What has come.
+
+    def count(self, connection: Carried) -> None:
+        """Count what comes over a connection from now on, and what has come already."""
+        with self.changed:
+            self._traffic = (*self._traffic, connection)
+
+    def count_beside(self, messages: int) -> None:
+        """Count messages of one of two connections, where they are delivered.
+
+        They are not its own to count: it may have ended, and be settled, by then.
+        """
+        with self.changed:
+            self._beside += messages
+
+    def settle(self, connection: Carried) -> None:
+        """Keep the count of a connection that has ended; nothing where it was not counted."""
+        with self.changed:
+            ended = Traffic()
+            for one in self._traffic:
+                if isinstance(one, Traffic) or one is connection:
+                    ended = ended.plus(one)
+            rest = (
+                one
+                for one in self._traffic
+                if not isinstance(one, Traffic) and one is not connection
+            )
+            self._traffic = (ended, *rest)
+
+    @property
+    def messages(self) -> int:
+        """Data messages so far; each counts once, also if it came over two connections."""
+        return sum(one.messages for one in self._traffic) + self._beside
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes so far."""
+        return sum(one.bytes_received for one in self._traffic)
+
     # What becomes history.
 
     def begin_life(self) -> None:
@@ -142,9 +187,16 @@ class Status:
             is_error=failure.is_error,
         )
 
+    def note_rotation(self, text: str) -> None:
+        """Note that a connection was replaced as planned, without a moment between the two."""
+        planned = Failure(FailureKind.ROTATION, text, is_error=False)
+        self.note_end(planned, 1000, was_open=True)
+        self.note_opened()
+
     def note_error(self, text: str) -> None:
         """Count and keep a failure, on the connection's thread."""
-        self.counters.errors += 1
+        with self.changed:  # for a moment two connections may fail
+            self.counters.errors += 1
         self.last_error = text
         self.history.add_error(wall_clock(), text)
 
@@ -166,12 +218,12 @@ class Status:
         self, now: float, *, attempt: Attempt | None, delivery: Delivery, handlers: HandlerSet
     ) -> None:
         """Sample the counters, on the watchdog's thread."""
-        counters, carried = self.counters, self.carried
-        self.rate.sample(now, counters.messages)
+        messages, carried = self.messages, self.carried
+        self.rate.sample(now, messages)
         totals = Totals(
             now,
-            counters.messages + carried["message_count"],
-            counters.errors + carried["error_count"],
+            messages + carried["message_count"],
+            self.counters.errors + carried["error_count"],
             handlers.counters.callback_errors + carried["callback_errors"],
             self.dropped_before + delivery.dropped + carried["dropped_messages"],
             self.history.holes,
@@ -224,17 +276,14 @@ class Status:
     @property
     def last_message_at(self) -> float | None:
         """When the latest data message came (monotonic), or None before the first."""
-        return self.counters.last_message_at or self._last_message_before
+        times = (self._last_message_before, *(one.last_message_at for one in self._traffic))
+        return max((at for at in times if at is not None), default=None)
 
     @property
     def last_message_age(self) -> float | None:
         """Seconds since the latest data message, or None before the first."""
         at = self.last_message_at
         return None if at is None else max(0.0, monotonic() - at)
-
-    def bytes_received(self, attempt: Attempt | None) -> int:
-        """Bytes of all attempts, the running one included."""
-        return self.counters.bytes_received + (attempt.bytes_received if attempt else 0)
 
     def is_healthy(self) -> bool:
         """Whether it is connected and its feed alive."""
@@ -261,7 +310,7 @@ class Status:
         now = monotonic()
         stats = {
             **self._standing(attempt, now),
-            **self._counts(attempt, delivery, handlers, now),
+            **self._counts(delivery, handlers, now),
             **self.history.stats(now),
             "expects_data": self.expects_data,
             "stale_after": self._stale_after,
@@ -306,20 +355,19 @@ class Status:
 
     def _counts(
         self,
-        attempt: Attempt | None,
         delivery: Delivery | None,
         handlers: HandlerSet,
         now: float,
     ) -> dict[str, Any]:
         """What was counted up to this moment."""
-        counters, messages = self.counters, self.counters.messages
+        counters, messages = self.counters, self.messages
         dropped, unrouted = self.dropped_before, self.unrouted_before + handlers.counters.unrouted
         if delivery is not None:
             dropped, unrouted = dropped + delivery.dropped, unrouted + delivery.unpulled
         carried = self.carried
         return {
             "message_count": messages + carried["message_count"],
-            "bytes_received": self.bytes_received(attempt) + carried["bytes_received"],
+            "bytes_received": self.bytes_received + carried["bytes_received"],
             "messages_per_minute": round(self.rate.per_minute(now, messages), 1),
             "unrouted_messages": unrouted + carried["unrouted_messages"],
             "dropped_messages": dropped + carried["dropped_messages"],
@@ -328,6 +376,7 @@ class Status:
             "callback_errors": handlers.counters.callback_errors + carried["callback_errors"],
             "connection_failures": counters.failures + carried["connection_failures"],
             "reconnect_count": counters.reconnects + carried["reconnect_count"],
+            "rotations": counters.rotations + carried["rotations"],
         }
 
     def _slow_handler(self, handlers: HandlerSet, now: float) -> dict[str, Any] | None:

@@ -70,29 +70,63 @@ class Subscriber:
         #: Topics that there may be, for the diagnosis; None where somebody else sees to that.
         self.shown_limit = venue.limits.topics_per_connection
         self.url_topics = tuple(url_topics)
-        self._lock = threading.RLock()  # guards _registry, and the writing of the fields below
-        self._registry = SubscriptionRegistry(
+        # Guards the registries, and the writing of the fields below.
+        self._lock = threading.RLock()
+        #: Of the running connection.
+        self.current = SubscriptionRegistry(
             venue,
             ack_timeout=config.ack_timeout,
             ack_retries=config.ack_retries,
             first_data_timeout=config.first_data_timeout,
         )
+        self._next: SubscriptionRegistry | None = None  # of the connection that succeeds it
         self.index = TopicIndex((), venue.covers)  # of the topics that are wanted
         self._grouped: dict[str, str] = {}  # those of them that have a group; all have the same
         self._handlers: dict[str, tuple[TopicHandler, ...]] = {}
         #: A view for readers, who look for one topic at a time.
         self.handlers = MappingProxyType(self._handlers)
         self.group: str | None = None
-        self._changed(added=self._registry.want(self.url_topics))
+        self._changed(added=self.current.want(self.url_topics))
 
     def __repr__(self) -> str:
-        return f"<Subscriber {self.venue!r} {self._registry!r}>"
+        return f"<Subscriber {self.venue!r} {self.current!r}>"
 
     @contextlib.contextmanager
-    def registry(self) -> Iterator[SubscriptionRegistry]:
-        """Hold the registry; nothing may be sent, logged or called while it is held."""
+    def registry(self, which: SubscriptionRegistry | None = None) -> Iterator[SubscriptionRegistry]:
+        """Hold a registry; nothing may be sent, logged or called while it is held.
+
+        :param which: of one connection; None: of the running one.
+        """
         with self._lock:
-            yield self._registry
+            yield self.current if which is None else which
+
+    # A successor of the running connection.
+
+    def begin_succession(self) -> SubscriptionRegistry:
+        """Make a registry for a second connection; from now on both want the same."""
+        with self._lock:
+            self._next = self.current.beside()
+            return self._next
+
+    def succeed(self) -> None:
+        """Let the second connection be the running one: it alone gets what is wanted now."""
+        with self._lock:
+            if self._next is None:
+                return
+            before, self.current, self._next = self.current, self._next, None
+            refused = [topic for topic in before.failed if topic not in self.current.failed]
+            self.current.unwant(refused)
+            self.current.failed.update({topic: before.failed[topic] for topic in refused})
+            self._changed()
+
+    def end_succession(self, registry: SubscriptionRegistry | None) -> None:
+        """Forget the second connection, unless there is another one by now.
+
+        :param registry: its.
+        """
+        with self._lock:
+            if self._next is registry:
+                self._next = None
 
     # What is seen.
 
@@ -100,13 +134,13 @@ class Subscriber:
     def wanted(self) -> frozenset[str]:
         """The topics that are wanted."""
         with self._lock:
-            return self._registry.wanted
+            return self.current.wanted
 
     @property
     def confirmed(self) -> frozenset[str]:
         """The topics that the server has confirmed on the running connection."""
         with self._lock:
-            return self._registry.confirmed
+            return self.current.confirmed
 
     @property
     def expects_data(self) -> bool:
@@ -117,12 +151,12 @@ class Subscriber:
     def failed(self) -> dict[str, SubscriptionError]:
         """The topics that were refused or never answered."""
         with self._lock:
-            return dict(self._registry.failed)
+            return dict(self.current.failed)
 
     def stats(self) -> dict[str, Any]:
         """Counts for the monitor."""
         with self._lock:
-            registry = self._registry
+            registry = self.current
             return {
                 "subscribed_pairs": len(registry.wanted),
                 "confirmed_subscriptions": len(registry.confirmed),
@@ -165,7 +199,12 @@ class Subscriber:
             self._drop_failed()
             check_told_apart(self.venue, chain(self.index, checked))
             self._check_groups((*islice(self._grouped, 1), *checked))
-            added = self._registry.want(checked)
+            if self._next is not None:
+                # It may want more than the running one, which has been refused some.
+                self._next.check_room(checked)
+            added = self.current.want(checked)
+            if self._next is not None:
+                self._next.want(checked)
             if handler is not None:
                 self._add_handler(checked, handler)
             return self._changed(added=added)
@@ -178,9 +217,10 @@ class Subscriber:
         """
         checked = self.checked(topics)
         with self._lock:
-            self._registry.unwant(checked)
-            for topic in checked:
-                self._registry.failed.pop(topic, None)
+            for registry in (self.current, *([] if self._next is None else [self._next])):
+                registry.unwant(checked)
+                for topic in checked:
+                    registry.failed.pop(topic, None)
             self._drop_handlers(checked)
             return self._changed(removed=checked)
 
@@ -195,7 +235,9 @@ class Subscriber:
         with self._lock:
             check_told_apart(self.venue, checked)
             self._check_groups(checked)
-            added, removed = self._registry.replace(checked)
+            added, removed = self.current.replace(checked)
+            if self._next is not None:
+                self._next.replace(checked)
             self._drop_handlers(removed)
             return self._changed(added=added, removed=removed)
 
@@ -240,8 +282,8 @@ class Subscriber:
 
     def _drop_failed(self) -> None:
         """Let go of topics that the registry has given up by itself; mostly there are none."""
-        if len(self.index) != self._registry.wanted_count:
-            wanted = self._registry.wanted
+        if len(self.index) != self.current.wanted_count:
+            wanted = self.current.wanted
             gone = [topic for topic in self.index if topic not in wanted]
             self.index.change(removed=gone)
             for topic in gone:
@@ -256,4 +298,5 @@ class Subscriber:
     def forget_after_fork(self) -> None:
         """In a child: the lock may have been held by a thread that is no more."""
         self._lock = threading.RLock()
-        self._registry.lost()
+        self._next = None
+        self.current.lost()

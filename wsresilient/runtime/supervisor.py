@@ -1,44 +1,41 @@
 """One life of a connection, from start() to its end: the reconnect loop.
 
-Every failure comes through one door: an attempt ends, ``core/failure.py`` says what it was,
-``core/policing.py`` what follows, and this loop does it. It moves no bytes (``transport.py``)
-and calls no handlers (``delivery.py``).
+Every failure comes through one door: a link ends, ``judging.py`` says why, ``retrying.py`` what
+follows, and this loop does it. It moves no bytes (``transport.py``), calls no handlers
+(``delivery.py``), and what is particular to one connection it leaves to its ``link.py``.
+
+Each link has a thread. That of the running link is in charge: when the link ends, it goes on with
+the loop. While a connection gets its successor (``succession.py``) there are two, and the thread
+of a link that has a successor ends with it.
 """
 
 from __future__ import annotations
 
-import math
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any
 
 from ..config import ConnectionConfig
-from ..core.endpoints import EndpointList
-from ..core.events import Gap
 from ..core.failure import Failure, FailureKind, classify
-from ..core.frames import Payload
-from ..core.policing import NextStep, RetryHistory
 from ..core.state import ConnectionState
-from ..errors import (
-    AuthenticationError,
-    ConnectionFailedError,
-    NotConnectedError,
-    as_exception,
-    describe,
-)
-from .clock import monotonic, wall_clock
+from ..errors import ConnectionFailedError, as_exception
+from .books import Books
+from .clock import monotonic
+from .crew import Crew
 from .delivery import Delivery
 from .handlers import HandlerSet
-from .judging import final_word, planning_failed
+from .junction import Identifier
+from .link import Link
+from .links import Links
 from .logs import Log
 from .options import ConnectionOptions
 from .outgoing import Outgoing
 from .pacing import Pacer
-from .planner import AttemptPlanner
-from .session import VenueSession
+from .reception import Reception
+from .retrying import Retrying
 from .status import Status
 from .subscriber import Subscriber
-from .threads import spawn
+from .succession import Succession
 from .transport import Attempt
 from .vigil import Vigil
 from .watchdog import Watchdog
@@ -46,6 +43,9 @@ from .watchdog import Watchdog
 __all__ = ["Supervisor"]
 
 log = Log("wsresilient.connection")
+
+#: Seconds beyond close_timeout for which the thread of another link is waited for at the end.
+PATIENCE = 1.5
 
 
 class Supervisor:
@@ -57,10 +57,12 @@ class Supervisor:
     :param handlers: for their counters and slow calls.
     :param delivery: gets messages and events.
     :param outgoing: what waits to be sent goes out behind on_open.
-    :param pacer: what may go out when.
+    :param pacer: what may go out when; each link gets one like it.
     :param subscriber: the topics, or None: there is no venue.
+    :param identify: names messages, so that the same one over two links is known.
     :param on_open: is called in the lane after each connect.
     :param stats: makes the dict for on_stats.
+    :ivar links: the connections that it has now.
     """
 
     def __init__(
@@ -74,8 +76,9 @@ class Supervisor:
         outgoing: Outgoing,
         pacer: Pacer,
         subscriber: Subscriber | None,
+        identify: Identifier,
         on_open: Callable[[], None],
-        stats: Callable[[], dict[str, object]],
+        stats: Callable[[], dict[str, Any]],
     ) -> None:
         self._options = options
         self._config = config
@@ -83,50 +86,50 @@ class Supervisor:
         self._handlers = handlers
         self.delivery = delivery
         self._outgoing = outgoing
-        self._on_open = on_open
-        self._history = RetryHistory(
-            options.policy, credentials_can_change=options.credentials_can_change
-        )
-        self.endpoints = EndpointList(options.endpoint_policy, min_uptime=config.min_uptime)
-        self._pause_due = True  # before the next attempt, if the latest has failed
-        self._planner = AttemptPlanner(
+        self._subscriber = subscriber
+        self._stats = stats
+        self._books = Books(status, delivery, handlers)
+        self._retrying = Retrying(options, config, status, self._books)
+        self.links = Links(
             options,
             config,
-            subscriber,
-            self.endpoints,
-            name=status.name,
+            status=status,
+            delivery=delivery,
+            subscriber=subscriber,
+            pacer=pacer,
             on_key_expired=lambda: self.request_reconnect("the listen key has expired"),
         )
-        self._subscriber = subscriber
-        self._session: VenueSession | None = None
-        if subscriber is not None:
-            self._session = VenueSession(subscriber, config, pacer, self, name=status.name)
-        self._is_announced = False  # CONNECTED was told of the running attempt
-        self._opened_before = False
-        self._retries = 0  # since the latest connection
-        self._lost_at = wall_clock()
-        self._gap_reason = "reconnect"
-        self._greeted = 0  # the latest generation whose on_open is over
-        self._stats = stats
-        delivery.wake = self.wake
-        delivery.note_gap = status.note_gap
+        self.reception = Reception(
+            links=self.links,
+            books=self._books,
+            retrying=self._retrying,
+            status=status,
+            handlers=handlers,
+            delivery=delivery,
+            outgoing=outgoing,
+            on_open=on_open,
+            rotate=self._let_rotate,
+        )
+        self._succession = Succession(
+            self, name=status.name, config=config, delivery=delivery, identify=identify
+        )
         self._vigil = Vigil(
             status=status,
             config=config,
             handlers=handlers,
             delivery=delivery,
-            attempt=lambda: self.attempt,
+            links=self.links,
+            let_rotate=self.reception.let_rotate,
+            step=self._succession.step,
             stats=stats,
-            rotate=self.let_rotate,
             expects_data=lambda: subscriber is None or subscriber.expects_data,
         )
-        # Guarded by status.changed:
-        self.attempt: Attempt | None = None
-        self.stopping: Failure | None = None
-        self._hurry = False
-        self.thread: threading.Thread | None = None
-        self.ended = threading.Event()  # all of it: thread, lane, watchdog
-        self.fatal: ConnectionFailedError | None = None
+        delivery.wake = self.links.wake
+        delivery.note_gap = status.note_gap
+        self._pause_due = True  # before the next attempt, if the latest has failed
+        self.crew = Crew(f"wsr-{status.name}")
+        self.stopping: Failure | None = None  # guarded by status.changed
+        self.ended = threading.Event()  # all of it: threads, lane, watchdog
         #: Asked before a planned rotation: whether somebody else brings a new connection.
         self.rotate: Callable[[Failure], bool] | None = None
         #: Called when all of it has ended: start() from inside one of its own handlers.
@@ -143,7 +146,7 @@ class Supervisor:
         self.delivery.begin()
         try:
             watchdog.add(self._vigil)
-            self.thread = spawn(self._main, name=f"wsr-{self._status.name}")
+            self.crew.spawn(self._main)
         except BaseException:
             watchdog.remove(self._vigil)
             self.delivery.end(self.ended.set)
@@ -156,58 +159,78 @@ class Supervisor:
             self.restart = None
             if self.stopping is None:
                 self.stopping = reason
-            attempt = self.attempt
             self._status.changed.notify_all()
         self.delivery.discard()
-        self._planner.interrupt()
-        if attempt is not None:
-            attempt.interrupt(reason, graceful=True)
-
-    def let_rotate(self, reason: Failure) -> bool:
-        """Ask whether somebody replaces this connection by another one; if not, it ends itself.
-
-        From any thread; it must not wait.
-        """
-        return self.rotate is not None and self.rotate(reason)
+        self.links.interrupt(reason)
 
     def request_reconnect(self, text: str) -> None:
         """End the running connection in favour of a new one, or skip the wait for one."""
+        text = f"reconnect() was called: {text}"
+        self._succession.cancel(text)
         with self._status.changed:
-            attempt = self.attempt
-            self._hurry = attempt is None
+            link = self.links.running
+            self.links.hurry = self.attempt is None
             self._status.changed.notify_all()
-        if attempt is not None and attempt.is_open:
-            reason = Failure(
-                FailureKind.REQUESTED, f"reconnect() was called: {text}", is_error=False
-            )
-            attempt.interrupt(reason, graceful=True)
+        if link is not None and link.is_open:
+            reason = Failure(FailureKind.REQUESTED, text, is_error=False)
+            link.interrupt(reason, graceful=True)
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """That of the running link, or None."""
+        return self.links.attempt
+
+    @property
+    def fatal(self) -> ConnectionFailedError | None:
+        """Why it was given up, or None."""
+        return self._retrying.fatal
 
     @property
     def is_over(self) -> bool:
         """Whether it has ended or is about to: stopped or given up."""
         return self.stopping is not None or self.fatal is not None or self.ended.is_set()
 
+    @property
+    def has_greeted(self) -> bool:
+        """Whether on_open of the running connection is over."""
+        link = self.links.running
+        return link is not None and link.has_greeted
+
     def is_own_thread(self) -> bool:
         """Whether the calling thread is the connection's, or inside one of its handlers."""
-        return threading.current_thread() is self.thread or self._handlers.is_calling()
+        return self.crew.is_member() or self._handlers.is_calling()
 
-    # The loop, on the connection's thread.
+    # The loop, on the thread in charge.
 
     def _main(self) -> None:
-        # start() may not have come to it yet, and a handler may ask already.
-        self.thread = threading.current_thread()
+        self.crew.take_charge()
         self.delivery.adopt_thread()
+        self._look_after(None, None)
+
+    def _look_after(self, link: Link | None, failure: Failure | None) -> None:
+        """Run the loop, and end the life with it, unless another thread is in charge by then."""
         try:
-            self._supervise()
+            self._supervise(link, failure)
         except BaseException as error:
             # A bug of the library: say so and leave the user with a state that is true.
-            self._give_up(classify(as_exception(error, "the library")), "an internal error")
+            failure = classify(as_exception(error, "the library"))
+            self._retrying.give_up(failure, "an internal error")
             log.exception("%s: the supervisor failed", self._status.name)
         finally:
-            self._watchdog.remove(self._vigil)
-            self._planner.stop(timeout=1.0)
-            self._outgoing.clear()
-            self.delivery.end(self._set_ended)
+            if self.crew.is_in_charge():
+                self._end()
+
+    def _end(self) -> None:
+        self._watchdog.remove(self._vigil)
+        self._succession.close()
+        # Also one that has a successor and was not closed yet: nobody would do so any more.
+        self.links.interrupt(Failure(FailureKind.STOPPED, "the connection ends", is_error=False))
+        # The other one says goodbye, too; whoever hangs in a user's function is not waited for.
+        self.crew.wait_for_others(self._config.close_timeout + PATIENCE)
+        self.links.close(timeout=1.0)
+        self._outgoing.clear()
+        self.delivery.adopt_thread()
+        self.delivery.end(self._set_ended)
 
     def _set_ended(self) -> None:
         self._status.end_life(self._stats())
@@ -217,277 +240,157 @@ class Supervisor:
         if self.restart is not None:
             self.restart()
 
-    def _supervise(self) -> None:
-        self._wait_for_turn()
-        while not self._is_stopping():
-            failure = self._attempt()
+    def _supervise(self, link: Link | None, failure: Failure | None) -> None:
+        """Connect again and again.
+
+        :param link: that has ended on this thread, or None: the first is to come.
+        :param failure: why it has ended.
+        """
+        while True:
+            if link is not None and failure is not None:
+                if self._has_successor(link, failure):
+                    return
+                self._close(link, failure)
+                if self._is_stopping():
+                    break
+                delay = self._retrying.after(
+                    failure, pause_due=self._pause_due, record=self.links.endpoints.latest
+                )
+                if delay is None:
+                    return
+                self._pause(delay)
+            self._wait_for_turn()
             if self._is_stopping():
                 break
-            delay = self._after(failure)
-            if delay is None:
-                return
-            self._pause(delay)
-            self._wait_for_turn()
-        reason = self.stopping.text if self.stopping is not None else "stopped"
+            link = self.links.begin(self.reception)
+            failure = link.run()
+        reason = "stopped" if self.stopping is None else self.stopping.text
         if self._status.state is not ConnectionState.DISCONNECTED:
-            self._advance(ConnectionState.DISCONNECTED, reason)
+            self._books.advance(ConnectionState.DISCONNECTED, reason)
         log.info("%s: stopped: %s", self._status.name, reason)
 
     def _is_stopping(self) -> bool:
         return self.stopping is not None
 
-    def _advance(self, new: ConnectionState, message: str) -> None:
-        self.delivery.emit("state", self._status.advance(new, message))
+    def _close(self, link: Link, failure: Failure) -> None:
+        """Close the books of a running link that has ended."""
+        now = monotonic()
+        self._pause_due = link.endpoints.ended(now, planned=failure.planned)
+        self._retrying.note_uptime(link, now)
+        self._books.ended(link, failure, is_stopping=self._is_stopping())
+        self.links.drop(link)
 
     def _pause(self, delay: float) -> None:
         deadline = monotonic() + delay
         with self._status.changed:
             self._status.changed.wait_for(
-                lambda: self.stopping is not None or self._hurry, max(0.0, deadline - monotonic())
+                lambda: self.stopping is not None or self.links.hurry,
+                max(0.0, deadline - monotonic()),
             )
-            self._hurry = False
+            self.links.hurry = False
 
     def _wait_for_turn(self) -> None:
         """Wait until the shared budget of connects has one for us."""
         limiter = self._options.connect_limiter
-        while limiter is not None and not self._is_stopping():
+        while limiter is not None and self.stopping is None:
             delay = limiter.reserve()
             if delay <= 0.0:
                 return
             self._pause(delay)
 
-    def _attempt(self) -> Failure:
-        """Make one attempt and say how it ended."""
-        status = self._status
-        status.generation += 1
-        self._is_announced = False
-        attempt: Attempt | None = None
+    # Successors; see wsresilient.runtime.succession.SuccessionHost.
+
+    def _let_rotate(self, reason: Failure) -> bool:
+        """Tell whether the running link gets a successor; from any thread, it does not wait."""
+        if self.rotate is not None:
+            return self.rotate(reason)
+        return self._succession.request(reason)
+
+    def make_successor(self) -> Link:
+        """Make a link beside the running one."""
+        return self.links.begin_beside(self.reception)
+
+    def start_successor(self, successor: Link) -> None:
+        """Let it connect, on a thread of its own."""
+        self.crew.spawn(self._main_of_successor, successor)
+
+    def _main_of_successor(self, link: Link) -> None:
+        """Connect beside the running link, and go on with the loop if it has become that."""
+        self.crew.enter()
         try:
-            request = self._planner.plan()
-            shown = status.url = status.endpoint = request.url.shown
-            self._handlers.redact = request.redact
-            self._advance(ConnectionState.CONNECTING, f"connecting to {shown}")
-            log.info("%s: connecting to %s", status.name, shown)
-            attempt = Attempt(request, self._config, self)
-            with self._status.changed:
-                self._hurry = False  # this is the attempt that was wanted
-            self.delivery.let_reader_go(False)
-        except BaseException as error:  # a user's function may raise anything
-            if status.state is not ConnectionState.CONNECTING:
-                self._advance(ConnectionState.CONNECTING, "preparing an attempt")
-            failure = self._judge(planning_failed(error, self._planner))
-        else:
-            failure = self._run(attempt)
-        self._close_books(attempt, failure)
-        return failure
+            failure = self._connect_in_turn(link)
+        except BaseException as error:  # a bug of the library
+            log.exception("%s: a successor failed", self._status.name)
+            failure = classify(as_exception(error, "the library"))
+        if self._succession.ended(link, failure):
+            self._look_after(link, failure)
 
-    def _run(self, attempt: Attempt) -> Failure:
+    def _connect_in_turn(self, link: Link) -> Failure:
+        limiter = self._options.connect_limiter
+        while True:
+            delay = 0.0 if limiter is None else limiter.reserve()
+            link.is_queueing = delay > 0.0
+            if link.wait_for_end(delay):
+                return Failure(FailureKind.STOPPED, "it is not wanted any more", is_error=False)
+            if delay <= 0.0:
+                return link.run()
+
+    def promote(self, old: Link, successor: Link, reason: Failure) -> bool:
+        """Make a successor the running link, and its thread the one in charge."""
         with self._status.changed:
-            self.attempt = attempt
-            stopping = self.stopping
-        if stopping is not None:
-            attempt.interrupt(stopping, graceful=False)
-        error = attempt.run()
-        with self._status.changed:
-            self.attempt = None
-        if attempt.recorded is not None:
-            # What was recorded is why it was cut; the exception is only how that looked.
-            return self._judge(attempt.recorded)
-        return self._judge(classify(error or NotConnectedError("the connection ended")))
+            if self.links.running is not old or self.is_over:
+                return self.links.running is successor
+            self.links.promote(successor, planned=reason.planned)
+            self.crew.in_charge = successor.thread
+            self._books.promoted(successor, old, reason)
+            errors, successor.errors = successor.errors, []
+            if self._subscriber is not None:
+                # Here, since the link may end at once, and the next one takes the topics of it.
+                self._subscriber.succeed()
+            self._status.changed.notify_all()
+        if successor.is_ending:
+            self.reception.interrupted(successor)  # it was not the running link then
+        for error in errors:
+            self._books.note_complaint(error)
+        self.reception.flush_soon()
+        return True
 
-    def _judge(self, failure: Failure) -> Failure:
-        return final_word(failure, self._options, name=self._status.name)
+    def retire(self, old: Link, reason: Failure) -> None:
+        """Close a link that has a successor."""
+        self._books.retiring(reason)
+        self._pass_reader_on(lambda: old.interrupt(reason, graceful=True))
 
-    def _close_books(self, attempt: Attempt | None, failure: Failure) -> None:
-        """Count and tell the end of an attempt: on_error, then on_close."""
-        status = self._status
-        opened_at = status.connected_at if self._is_announced else None
-        self._pause_due = self.endpoints.ended(monotonic(), planned=failure.planned)
-        if attempt is not None:
-            status.counters.bytes_received += attempt.bytes_received
-        if opened_at is None and not failure.planned:
-            status.counters.failures += 1
-        if opened_at is not None:
-            self._note_uptime(monotonic() - opened_at)
-            self._lost_at = wall_clock()
-            rotated = failure.kind is FailureKind.ROTATION
-            self._gap_reason = "rotation" if rotated else "reconnect"
-        close_code = attempt.close_code if attempt is not None else None
-        status.note_end(failure, close_code, was_open=opened_at is not None)
-        status.connected_at = status.connected_wall = None
-        self.delivery.answers.link_dropped()
-        if self._session is not None:
-            self._session.lost()
-        if failure.is_error and self.stopping is None:
-            status.note_error(failure.text)
-            self.delivery.emit("error", failure.error or ConnectionFailedError(failure.text))
-        if attempt is not None and opened_at is not None:
-            reason = attempt.close_reason or (failure.text if attempt.close_code is None else "")
-            self.delivery.emit("close", attempt.close_code, reason)
+    def _pass_reader_on(self, then: Callable[[], object] | None = None) -> None:
+        """Let inline handlers run on the running link's thread, and then make a call."""
+        thread = self.crew.in_charge
 
-    def _after(self, failure: Failure) -> float | None:
-        """Decide what follows; returns seconds to wait, or None: it is over."""
-        status = self._status
-        if failure.planned:
-            self._advance(ConnectionState.RECONNECTING, failure.text)
-            log.info("%s: %s; reconnecting now", status.name, failure.text)
-            return 0.0
-        step = self._next_step(failure, pause_due=self._pause_due)
-        self._retries += 1
-        status.retry_count = self._history.count
-        if step.delay is None:
-            self._give_up(failure, step.why_not)
-            return None
-        self._announce_retry(failure, step)
-        return step.delay
+        def go_on() -> None:
+            if then is not None:
+                then()
+            self.links.wake()
 
-    def _next_step(self, failure: Failure, *, pause_due: bool) -> NextStep:
-        try:
-            return self._history.failed(
-                failure, now=monotonic(), pause_due=pause_due, record=self.endpoints.latest
-            )
-        except BaseException:  # a strategy of the user's may raise anything
-            pause = 60.0
-            log.exception("%s: wait= or stop= raised; pausing %g s", self._status.name, pause)
-            return NextStep(pause, f"[{self._history.count}]")
+        self.delivery.pass_on(None if thread is None else thread.ident, go_on)
 
-    def _announce_retry(self, failure: Failure, step: NextStep) -> None:
-        what = f"pause of {step.delay:.1f} s" if step.fresh_start else f"in {step.delay:.1f} s"
-        message = f"retry {step.label} {what}: {failure.text}"
-        self._advance(ConnectionState.RECONNECTING, message)
-        log.warning("%s: %s: %s", self._status.name, failure.kind, message)
+    def _has_successor(self, link: Link, failure: Failure) -> bool:
+        """Close the books of a link that has ended if another one goes on in its place."""
+        if not self._succession.inherits(link, failure):
+            return False
+        was_lost = self.links.was_lost(link)
+        link.endpoints.ended(monotonic(), planned=not was_lost)
+        self._books.succeeded(link, failure, was_lost=was_lost)
+        self.links.drop(link)
+        self._pass_reader_on()
+        return True
 
-    def _give_up(self, failure: Failure, why: str) -> None:
-        text = f"given up, since {why}: {failure.text}"
-        error: ConnectionFailedError
-        if isinstance(failure.error, AuthenticationError):
-            error = AuthenticationError(text, status=failure.error.status)
-        else:
-            error = ConnectionFailedError(text)
-        error.__cause__ = failure.error
-        self.fatal = error
-        self._advance(ConnectionState.FAILED, text)
-        if failure.is_error:
-            log.error("%s: failed: %s", self._status.name, text)
-        else:
-            log.info("%s: ended: %s", self._status.name, text)
+    def forget(self, successor: Link, failure: Failure) -> None:
+        """Close the books of a successor that never became the running link."""
+        successor.endpoints.ended(monotonic(), planned=failure.planned)
+        if self._subscriber is not None:
+            self._subscriber.end_succession(successor.registry)
+        self._books.forgotten(successor, failure, is_stopping=self._is_stopping())
+        self.links.drop(successor)
 
-    def _note_uptime(self, uptime: float) -> None:
-        if uptime >= self._config.min_uptime and self._history.count:
-            self._history.healthy()
-            self._status.retry_count = 0
-
-    # What the attempt tells, on the connection's thread.
-
-    def opened(self) -> None:
-        """See :class:`wsresilient.runtime.transport.AttemptHooks`."""
-        attempt = self.attempt
-        if self._session is None or attempt is None:
-            self.session_ready()
-        elif self._planner.leads_elsewhere():
-            self.request_reconnect("the topics are on another route of the exchange")
-        else:
-            self._session.opened(attempt, self._planner.credentials, self._planner.redact)
-
-    def session_ready(self) -> None:
-        """The connection is up, and logged in where that is wanted: say so."""
-        status, generation = self._status, self._status.generation
-        self._is_announced = True
-        status.connected_at, status.connected_wall = monotonic(), wall_clock()
-        again, self._opened_before = self._opened_before, True
-        status.counters.connects += 1
-        if again:
-            status.counters.reconnects += 1
-        status.note_opened()
-        self.endpoints.opened(status.connected_at)
-        retries, self._retries = self._retries, 0
-        after = f" after {retries} {'retry' if retries == 1 else 'retries'}" if retries else ""
-        address = self.attempt.address if self.attempt is not None else "?"
-        self._advance(ConnectionState.CONNECTED, f"connected to {status.url}{after}")
-        log.info("%s: connected%s to %s (%s)", status.name, after, status.url, address)
-        if again:
-            self._tell_gap()
-        self.delivery.emit_call(lambda: self._greet(generation))
-
-    def _tell_gap(self) -> None:
-        age, now = self._status.last_message_age, wall_clock()
-        gap = Gap(
-            connection=self._status.name,
-            topics=(),
-            reason=self._gap_reason,
-            started_at=self._lost_at if age is None else min(self._lost_at, now - age),
-            ended_at=now,
-        )
-        self.delivery.emit_gap(gap)
-
-    def _greet(self, generation: int) -> None:
-        """Call on_open, in the lane; what waits to be sent goes out behind it."""
-        self._on_open()
-        self._greeted = generation
-        self.flush_soon()
-        if self._session is not None:
-            self.wake()  # topics may be asked for now
-
-    def flush_soon(self) -> None:
-        """Send what waits, on a thread that may wait; nothing while on_open is not over."""
-        attempt = self.attempt
-        if attempt is not None and self.has_greeted and self._outgoing.waiting:
-            self.delivery.note(lambda: self._outgoing.flush(attempt))
-
-    def interrupted(self) -> None:
-        """See :class:`wsresilient.runtime.transport.AttemptHooks`."""
-        self.delivery.let_reader_go(True)
-
-    def deliver(self, messages: list[Payload], size: int) -> None:
-        """See :class:`wsresilient.runtime.transport.AttemptHooks`; the hot path."""
-        self.delivery.offer(messages)
-        if self._session is not None:
-            messages = self._session.sift(messages)
-            if not messages:
-                return
-        counters = self._status.counters
-        counters.messages += len(messages)
-        counters.last_message_at = monotonic()
-        self.delivery.deliver(messages, size, self._status.generation)
-
-    def control(self, event: str, payload: bytes) -> None:
-        """See :class:`wsresilient.runtime.transport.AttemptHooks`."""
-        self.delivery.emit_bounded(event, payload)
-
-    def tick(self, now: float) -> float:
-        """See :class:`wsresilient.runtime.transport.AttemptHooks`."""
-        status = self._status
-        pause = math.inf
-        if status.connected_at is not None and self._history.count:
-            uptime = now - status.connected_at
-            self._note_uptime(uptime)
-            pause = max(0.05, self._config.min_uptime - uptime)
-        self.delivery.run_inline_events()
-        self.delivery.move_inbox()
-        return pause if self._session is None else min(pause, self._session.tick(now))
-
-    # What the session asks, on the connection's thread.
-
-    def may_request(self) -> bool:
-        """See :class:`wsresilient.runtime.session.SessionHooks`."""
-        return self.has_greeted or not self._handlers.has("open")
-
-    def take_answer(self, request_id: Hashable, message: Any) -> bool:
-        """See :class:`wsresilient.runtime.session.SessionHooks`."""
-        return self.delivery.answers.give(request_id, message)
-
-    def report(self, error: Exception) -> None:
-        """See :class:`wsresilient.runtime.session.SessionHooks`."""
-        self._status.note_error(describe(error))
-        self.delivery.emit_bounded("error", error)
-
-    def wake(self) -> None:
-        """Make the reader look around, if there is one."""
-        attempt = self.attempt
-        if attempt is not None:
-            attempt.wake()
-
-    @property
-    def has_greeted(self) -> bool:
-        """Whether on_open of the running connection is over."""
-        return self._greeted == self._status.generation
+    def tell_hole(self, failure: Failure) -> None:
+        """Tell that messages may be missing here."""
+        self._books.note_lost(failure)
+        self._books.tell_hole()

@@ -6,6 +6,7 @@ never waits there either.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 
@@ -13,6 +14,7 @@ from ..config import ConnectionConfig
 from ..core.frames import Payload
 from ..core.incoming import Acknowledged, Data, Refused
 from ..core.redact import Redactor, shorten
+from ..core.subscriptions import SubscriptionRegistry
 from ..core.topic_requests import Request, write_request
 from ..errors import SubscriptionError, describe
 from .clock import monotonic
@@ -35,6 +37,7 @@ class TopicRequester:
     :param pacer: what may go out when.
     :param report: is given errors of topics, each once.
     :param name: the connection's, for logs.
+    :param registry: what of the subscriptions the connection has; None: it is the only one.
     :ivar is_awaiting_data: whether :meth:`look_for_data` has something to find.
     """
 
@@ -46,8 +49,10 @@ class TopicRequester:
         report: Callable[[Exception], None],
         *,
         name: str,
+        registry: SubscriptionRegistry | None = None,
     ) -> None:
         self._subscriber = subscriber
+        self._hold = functools.partial(subscriber.registry, registry)
         self._venue = subscriber.venue
         self._config = config
         self._pacer = pacer
@@ -65,27 +70,27 @@ class TopicRequester:
         :param redact: hides its secrets.
         """
         self._redact = redact
-        with self._subscriber.registry() as registry:
+        with self._hold() as registry:
             registry.opened(url_topics)
 
     def lost(self) -> None:
         """The connection has ended."""
         self.is_awaiting_data = False
-        with self._subscriber.registry() as registry:
+        with self._hold() as registry:
             registry.lost()
 
     # What comes.
 
     def acknowledged(self, answer: Acknowledged) -> bool:
         """Take an acknowledgement; returns whether it answered a request."""
-        with self._subscriber.registry() as registry:
+        with self._hold() as registry:
             taken = registry.acknowledged(answer, monotonic())
             self.is_awaiting_data = registry.is_awaiting_data
         return taken
 
     def refused(self, answer: Refused) -> bool:
         """Take a refusal, its text without secrets; returns whether it was for a request."""
-        with self._subscriber.registry() as registry:
+        with self._hold() as registry:
             errors = registry.refused(answer, monotonic())
             self.is_awaiting_data = registry.is_awaiting_data
         self._report(errors or [])
@@ -102,7 +107,7 @@ class TopicRequester:
             except BaseException:  # whoever serves the message finds it again, and tells it
                 continue
         now = monotonic()
-        with self._subscriber.registry() as registry:
+        with self._hold() as registry:
             for topic in seen:
                 registry.data_came(topic, now)
             self.is_awaiting_data = registry.is_awaiting_data
@@ -121,13 +126,13 @@ class TopicRequester:
         :returns: seconds until it has to be called again.
         :raises NotConnectedError: the connection was lost.
         """
-        with self._subscriber.registry() as registry:
+        with self._hold() as registry:
             errors = registry.expire(now)
             silent = registry.silent(now)
         self._report(errors)
         self._report([self._silent(topic) for topic in silent])
         pause = self._send_requests(attempt, now) if may_request else math.inf
-        with self._subscriber.registry() as registry:
+        with self._hold() as registry:
             deadline = registry.next_deadline()
             self.is_awaiting_data = registry.is_awaiting_data
         return pause if deadline is None else max(0.001, min(pause, deadline - now))
@@ -143,7 +148,7 @@ class TopicRequester:
     def _send_requests(self, attempt: Attempt, now: float) -> float:
         """Send what may go out now; returns seconds until more may."""
         while True:
-            with self._subscriber.registry() as registry:
+            with self._hold() as registry:
                 if not registry.has_request(now):
                     return math.inf
                 wait = self._pacer.try_request()
@@ -162,10 +167,10 @@ class TopicRequester:
             self._give_up(request, error)
             return True
         if count < len(request.topics):
-            with self._subscriber.registry() as registry:
+            with self._hold() as registry:
                 registry.shorten(request, count)
         gone = attempt.sender.try_send_text(payload)
-        with self._subscriber.registry() as registry:
+        with self._hold() as registry:
             if gone:
                 registry.sent(request, monotonic())
             else:
@@ -175,7 +180,7 @@ class TopicRequester:
 
     def _give_up(self, request: Request, error: BaseException) -> None:
         said = shorten(self._redact(describe(error)))
-        with self._subscriber.registry() as registry:
+        with self._hold() as registry:
             errors = registry.unwritable(request, f"the venue could not make the request: {said}")
         self._pacer.give_back()
         self._report(errors)

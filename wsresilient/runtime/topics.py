@@ -102,7 +102,7 @@ class ConnectionTopics(ConnectionLifecycle):
             return
         if group_changed and self._options.url is None:
             life.request_reconnect("the topics are on another route of the exchange")
-        life.wake()
+        life.links.wake()
 
     def subscribe(self, *topics: Any, handler: Callable[[Message], object] | None = None) -> None:
         """Want these topics too: now, or as soon as there is a connection. Idempotent.

@@ -11,9 +11,10 @@ from ..core.health import Vitals, verdict
 from .clock import monotonic
 from .delivery import Delivery
 from .handlers import HandlerSet
+from .link import Link
+from .links import Links
 from .logs import Log
 from .status import Status
-from .transport import Attempt
 
 __all__ = ["Vigil"]
 
@@ -26,10 +27,11 @@ GRACE = 0.5
 class Vigil:
     """Watches one life of a connection.
 
-    :param attempt: gives the running attempt, or None.
+    :param links: those that are looked at.
+    :param let_rotate: whether somebody replaces a link that is to be rotated.
+    :param step: goes on with a succession; returns seconds until its next step.
     :param stats: makes the dict for on_stats.
     :param expects_data: whether topics are wanted that are never silent for long.
-    :param rotate: whether somebody else replaces a connection that is to be rotated.
     """
 
     def __init__(
@@ -39,54 +41,67 @@ class Vigil:
         config: ConnectionConfig,
         handlers: HandlerSet,
         delivery: Delivery,
-        attempt: Callable[[], Attempt | None],
+        links: Links,
+        let_rotate: Callable[[Link, Failure], bool],
+        step: Callable[[float], float],
         stats: Callable[[], dict[str, Any]],
-        rotate: Callable[[Failure], bool],
         expects_data: Callable[[], bool],
     ) -> None:
         self._status = status
         self._config = config
         self._handlers = handlers
         self._delivery = delivery
-        self._attempt = attempt
+        self._links = links
+        self._let_rotate = let_rotate
+        self._step = step
         self._stats = stats
-        self._rotate = rotate
         self._expects_data = expects_data
         self._next_stats = monotonic() + config.stats_interval
 
     def watch(self, now: float) -> float:
         """See :class:`wsresilient.runtime.watchdog.Watched`."""
         config = self._config
-        attempt = self._attempt()
-        self._status.sample(now, attempt=attempt, delivery=self._delivery, handlers=self._handlers)
-        if attempt is not None:
-            self._watch_attempt(attempt, now)
+        links = self._links
+        self._status.sample(
+            now, attempt=links.attempt, delivery=self._delivery, handlers=self._handlers
+        )
+        for link in links.present:
+            self._watch_link(link, now)
         self._watch_handlers(now)
         if config.stats_interval and now >= self._next_stats:
             self._next_stats = now + config.stats_interval
             self._delivery.note(self._log_stats)
             if self._handlers.has("stats"):
                 self._delivery.emit_call(lambda: self._handlers.call("stats", self._stats()))
+        # Last: whatever becomes of a succession, the links are looked at.
+        pause = min(config.check_interval, self._step(now))
         if self._handlers.any_running:
-            return min(config.check_interval, config.slow_handler_after / 2)
-        return config.check_interval
+            return min(pause, config.slow_handler_after / 2)
+        return pause
 
-    def _watch_attempt(self, attempt: Attempt, now: float) -> None:
+    def _watch_link(self, link: Link, now: float) -> None:
+        attempt = link.attempt
+        if attempt is None:
+            return
         deadline = attempt.deadline
         if deadline is not None and now > deadline + GRACE:
             attempt.cut()
             return
         self._status.expects_data = self._expects_data()
         vitals = Vitals(
-            connected_at=self._status.connected_at if attempt.is_open else None,
-            last_message_at=self._status.counters.last_message_at,
+            connected_at=link.connected_at if attempt.is_open else None,
+            last_message_at=link.last_message_at,
             held_back_since=self._delivery.held_back_since,
             send_due=attempt.sender.due,
             expects_data=self._status.expects_data,
         )
         failure = verdict(vitals, self._config, now)
-        if failure is not None and not (failure.planned and self._rotate(failure)):
-            attempt.interrupt(failure, graceful=failure.planned)
+        if failure is None:
+            return
+        is_running = link is self._links.running
+        if failure.planned and (not is_running or self._let_rotate(link, failure)):
+            return
+        attempt.interrupt(failure, graceful=failure.planned)
 
     def _watch_handlers(self, now: float) -> None:
         limit = self._config.slow_handler_after

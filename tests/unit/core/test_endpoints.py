@@ -367,3 +367,25 @@ def test_a_wrong_argument_of_the_policy_is_named(arguments: dict[str, Any], why:
 
 def test_defaults_are_those_of_the_api() -> None:
     assert EndpointPolicy() == EndpointPolicy(failures=2, probe_interval=30.0, prefer_first=True)
+
+
+def test_one_beside_another_shares_its_records_and_goes_its_own_way() -> None:
+    stream = Stream((A, B))
+    stream.attempt(up_for=10.0)
+    first = stream.endpoints
+    assert first.choose(stream.urls, stream.now).host == "a"
+    first.opened(stream.now)
+
+    second = first.beside()
+    assert second.choose(stream.urls, stream.now).host == "a"
+    assert second.ended(stream.now, planned=False) is False
+    assert second.choose(stream.urls, stream.now).host == "b"
+    second.opened(stream.now)
+
+    shown = {each["url"]: each["failures"] for each in first.states(stream.now)}
+    assert list(shown.values()) == [1, 0]
+    assert [each["is_current"] for each in first.states(stream.now)] == [True, False]
+    assert [each["is_current"] for each in second.states(stream.now)] == [False, True]
+    stream.now += 10.0
+    assert first.ended(stream.now, planned=True) is False
+    assert [each["failures"] for each in second.states(stream.now)] == [0, 0]

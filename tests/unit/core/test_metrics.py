@@ -6,15 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsresilient.core.metrics import ConnectionCounters, HandlerCounters, RateWindow
+from wsresilient.core.metrics import ConnectionCounters, HandlerCounters, RateWindow, Traffic
 
 
 def test_counters_begin_at_nothing() -> None:
     counters = ConnectionCounters()
 
-    assert (counters.messages, counters.bytes_received, counters.errors) == (0, 0, 0)
-    assert (counters.connects, counters.failures, counters.last_message_at) == (0, 0, None)
+    assert (counters.connects, counters.failures, counters.errors) == (0, 0, 0)
+    assert (counters.reconnects, counters.rotations) == (0, 0)
     assert (HandlerCounters().callback_errors, HandlerCounters().unrouted) == (0, 0)
+
+
+def test_the_traffic_of_two_connections_adds_up() -> None:
+    first = Traffic(10, 1000, 5.0)
+
+    assert first.plus(Traffic(20, 2000, 4.0)) == Traffic(30, 3000, 5.0)
+    assert Traffic().plus(Traffic()) == Traffic()
+    assert Traffic().plus(first) == first
 
 
 def sampled(rate: float, *, seconds: int, window: RateWindow | None = None) -> RateWindow:

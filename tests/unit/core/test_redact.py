@@ -269,3 +269,14 @@ def test_white_space_and_control_characters_become_visible_or_one_space() -> Non
 
 def test_the_name_of_a_query_value_ends_where_another_query_begins() -> None:
     assert redact_text("?a?token=secret") == "?a?token=***"
+
+
+def test_a_joined_one_hides_what_both_hide_now_and_later() -> None:
+    first, second = Redactor(["hunter2"]), Redactor(["swordfish"])
+    joined = first.joined(second)
+    assert joined("hunter2 and swordfish") == "*** and ***"
+
+    second.add(["later"])
+
+    assert joined("hunter2, swordfish, later") == "***, ***, ***"
+    assert first("swordfish") == "swordfish"

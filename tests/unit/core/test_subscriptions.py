@@ -604,3 +604,29 @@ def test_nobody_waits_for_data_where_that_is_switched_off() -> None:
 
 def test_repr_tells_the_numbers() -> None:
     assert repr(opened("a")) == "<SubscriptionRegistry wanted=1 confirmed=0 pending=0 failed=0>"
+
+
+def test_one_for_another_connection_wants_the_same_and_has_asked_for_nothing() -> None:
+    made = opened("a", "b")
+    answer_all(made)
+    made.failed["c"] = SubscriptionError("no", topic="c")
+
+    other = made.beside()
+
+    assert other.wanted_in_order == made.wanted_in_order
+    assert (other.confirmed, set(other.failed)) == (frozenset(), {"c"})
+    other.opened()
+    request = send(other)
+    assert request.topics == ("a", "b")
+    assert made.confirmed == {"a", "b"}
+    other.unwant(["a"])
+    assert made.wanted == {"a", "b"}
+
+
+def test_no_two_requests_of_two_connections_have_the_same_id() -> None:
+    made = opened("a")
+    other = made.beside()
+
+    ids = [made.next_id(), other.next_id(), made.next_id(), other.next_id()]
+
+    assert len(set(ids)) == 4

@@ -66,3 +66,23 @@ def test_who_looks_slowly_misses_the_oldest_and_keeps_the_memory() -> None:
         first = next(waiter.payloads(now() + SOON))
 
     assert int(first) >= 14
+
+
+def test_only_those_who_wait_for_a_connection_are_told_of_its_end() -> None:
+    answers = Answers()
+    with (
+        answers.waiting_for(1, generation=1) as old,
+        answers.waiting_for(2, generation=2) as new,
+        answers.waiting(generation=1) as looker,
+    ):
+        assert answers.expects_over(1)
+        assert answers.expects_over(2)
+        assert not answers.expects_over(3)
+        answers.link_dropped(1)
+        for ended in (lambda: old.get(now() + SOON), lambda: next(looker.payloads(now() + SOON))):
+            with pytest.raises(NotConnectedError, match="ended before the answer came"):
+                ended()
+        assert answers.give(2, "answer")
+        assert new.get(now() + SOON) == "answer"
+
+    assert not answers.expects_over(1)

@@ -16,6 +16,7 @@ from wsresilient.runtime.clock import monotonic
 from wsresilient.runtime.delivery import Delivery
 from wsresilient.runtime.dispatcher import Dispatcher
 from wsresilient.runtime.handlers import HandlerSet
+from wsresilient.runtime.lanes import Batch
 
 BOTH = pytest.mark.parametrize("dispatch", ["thread", "inline"])
 
@@ -397,4 +398,34 @@ def test_who_waits_for_an_answer_is_told_when_none_will_come() -> None:
 def test_an_answer_is_decoded_or_given_as_it_is(
     decoder: Callable[[Any], Any] | None, payload: str, data: object
 ) -> None:
-    assert Stream(decoder=decoder).delivery.decode(payload) == data
+    assert Stream(decoder=decoder).delivery.decoding.answer(payload) == data
+
+
+def test_who_pulls_slowly_is_not_on_the_detour_of_a_succession_for_ever() -> None:
+    over = threading.Event()
+    got: list[str] = []
+    with stream(queue_size=3) as feed:
+        delivery = feed.delivery
+
+        def read_on() -> None:
+            number = 0
+            while not over.is_set():
+                feed.read(f"{number}")
+                number += 1
+
+        delivery.inbox.put(Batch(["first"], 5, 1, 0.0))
+        assert delivery.inbox.get(BOUND) == "first"  # now it is pulled, and holds the reader up
+        delivery.begin_succession(lambda batch: batch.messages)
+        reading = Running(read_on)
+        while len(got) < 200:
+            got.append(str(delivery.inbox.get(BOUND)))
+            eventually(lambda: delivery.held_back_since is not None)
+            if len(got) == 20:
+                delivery.emit_call(delivery.end_succession)
+        is_over = not delivery._is_detouring
+        over.set()
+        delivery.discard()
+        reading.result()
+
+    assert got == list(map(str, range(200)))
+    assert is_over

@@ -126,3 +126,14 @@ def test_one_request_in_a_window_is_a_limit_like_any_other(clock: Clock) -> None
     assert pacer.try_request() == pytest.approx(60.0)
     clock.now += 60.0
     assert pacer.try_request() == 0.0
+
+
+def test_one_for_another_connection_shares_what_the_user_shares(clock: Clock) -> None:
+    first = Pacer(Limits(messages=Rate(1, 60.0)), 1)
+    second = first.for_connection()
+    assert first.try_request() == 0.0
+
+    assert second.try_request() > 0.0  # the user's rate is used up, the exchange's is not
+    clock.now += 1.0
+    assert second.try_request() == 0.0
+    assert first.try_request() > 1.0

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from wsresilient import ConnectionConfig, ConnectionState, Failure, FailureKind, Gap
+from wsresilient.core.metrics import Traffic
 from wsresilient.runtime.clock import monotonic
 from wsresilient.runtime.delivery import Delivery
 from wsresilient.runtime.dispatcher import Dispatcher
@@ -76,7 +77,7 @@ def test_old_errors_cost_no_quality_once_an_hour_has_passed() -> None:
     status.begin_life()
     status.advance(ConnectionState.CONNECTING, "test")
     status.advance(ConnectionState.CONNECTED, "test")
-    status.counters.messages = 100
+    status.count(Traffic(messages=100))
     for _ in range(50):
         status.note_error("OSError: gone")
     assert stats(status, handlers)["quality_score"] == 70
@@ -90,7 +91,7 @@ def test_old_errors_cost_no_quality_once_an_hour_has_passed() -> None:
 def test_samples_become_the_totals_of_a_window() -> None:
     status, handlers = made()
     delivery = Delivery("feed", CONFIG, handlers, Dispatcher(), None)
-    status.counters.messages = 7
+    status.count(Traffic(messages=7))
     status.dropped_before = 3
     status.note_error("x")
     status.note_gap(Gap("feed", (), "sequence", 1.0, 2.0))
@@ -172,15 +173,16 @@ def test_a_successor_goes_on_with_counts_and_history() -> None:
     (old, old_handlers), (new, new_handlers) = made(), made()
     old.begin_life()
     old.note_opened()
-    old.counters.messages, old.counters.reconnects, old.generation = 100, 2, 3
-    old.counters.last_message_at = monotonic()
+    old.counters.reconnects, old.generation = 2, 3
+    old.count(Traffic(messages=100, last_message_at=monotonic()))
     old.dropped_before, old_handlers.counters.unrouted = 5, 7
     old.note_error("OSError: gone")
     old.note_gap(Gap("feed", (), "sequence", 1.0, 2.0))
     new.begin_life()
     new.note_opened()
     new.connected_at = monotonic()
-    new.counters.messages, new.generation = 10, 1
+    new.count(Traffic(messages=10))
+    new.generation = 1
     new.note_gap(Gap("feed", (), "rotation", 1.0, 2.0))
     new_handlers.fail(ValueError("bad"))
     before = stats(old, old_handlers)
@@ -204,6 +206,18 @@ def test_a_successor_goes_on_with_counts_and_history() -> None:
     assert len(new.history.as_dict()["events"]) == 1
 
 
+def test_messages_of_two_connections_are_counted_whatever_has_become_of_them() -> None:
+    status, handlers = made()
+    old, new = Traffic(messages=5), Traffic(messages=1)
+    status.count(old)
+    status.count(new)
+    status.count_beside(2)
+    status.settle(new)
+    status.count_beside(3)
+
+    assert status.messages == stats(status, handlers)["message_count"] == 11
+
+
 def test_a_successor_of_a_lost_connection_ends_the_outage() -> None:
     (old, handlers), (new, _) = made(), made()
     old.begin_life()
@@ -222,9 +236,9 @@ def test_a_successor_of_a_lost_connection_ends_the_outage() -> None:
 def test_samples_go_on_without_a_step() -> None:
     (old, old_handlers), (new, new_handlers) = made(), made()
     delivery = Delivery("feed", CONFIG, old_handlers, Dispatcher(), None)
-    old.counters.messages = 100
+    old.count(Traffic(messages=100))
     old.sample(50.0, attempt=None, delivery=delivery, handlers=old_handlers)
-    new.counters.messages = 1
+    new.count(Traffic(messages=1))
 
     new.take_over(old, stats(old, old_handlers))
     new.sample(51.0, attempt=None, delivery=delivery, handlers=new_handlers)

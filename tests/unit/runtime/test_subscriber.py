@@ -4,6 +4,7 @@ import pytest
 
 from wsresilient import ConfigurationError, ConnectionConfig, SubscriptionLimitError
 from wsresilient.core.incoming import Refused
+from wsresilient.core.subscriptions import SubscriptionRegistry
 from wsresilient.runtime.subscriber import Subscriber
 from wsresilient.venues import MEXC, OKX, Binance, Limits, Venue
 
@@ -160,3 +161,80 @@ def test_readers_see_each_change_without_looking_again() -> None:
 
     assert "btcusdt@trade" not in index
     assert handlers == {}
+
+
+def refuse(made: Subscriber, topic: str, registry: SubscriptionRegistry) -> None:
+    with made.registry(registry):
+        registry.opened()
+        request = registry.next_request(0.0)
+        assert request is not None
+        registry.sent(request, 0.0)
+        registry.refused(Refused(request_id=request.request_id, topics=(topic,), text="no"), 0.0)
+
+
+def test_what_is_asked_for_during_a_succession_is_for_both() -> None:
+    made = subscriber()
+    made.subscribe(["btcusdt@trade"])
+    successor = made.begin_succession()
+    made.subscribe(["ethusdt@trade"])
+    made.unsubscribe(["btcusdt@trade"])
+    assert made.current.wanted == successor.wanted == {"ethusdt@trade"}
+    made.replace(["solusdt@trade"])
+    assert made.current.wanted == successor.wanted == {"solusdt@trade"}
+
+    made.succeed()
+    assert made.current is successor
+    made.subscribe(["btcusdt@trade"])
+    assert made.wanted == {"solusdt@trade", "btcusdt@trade"}
+
+
+@pytest.mark.parametrize("has_room", ["the successor", "the running one"])
+def test_what_fits_on_one_of_two_connections_only_changes_nothing(has_room: str) -> None:
+    made = subscriber(Binance(limits=Limits(topics_per_connection=2)))
+    made.subscribe(["btcusdt@trade", "ethusdt@trade"])
+    successor = made.begin_succession()
+    refuse(made, "ethusdt@trade", successor if has_room == "the successor" else made.current)
+    before = made.current.wanted, successor.wanted
+    with pytest.raises(SubscriptionLimitError, match="nothing was subscribed"):
+        made.subscribe(["solusdt@trade"], print)
+
+    assert (made.current.wanted, successor.wanted) == before
+    assert made.handlers == {}
+    assert "solusdt@trade" not in made.index
+
+
+def test_a_successor_that_is_forgotten_is_told_nothing_more() -> None:
+    made = subscriber()
+    before = made.current
+    successor = made.begin_succession()
+    made.end_succession(successor)
+    made.subscribe(["btcusdt@trade"])
+    made.succeed()  # there is none
+
+    assert made.current is before
+    assert successor.wanted == frozenset()
+
+
+def test_a_successor_of_an_earlier_life_does_not_end_that_of_this_one() -> None:
+    made = subscriber()
+    left_over = made.begin_succession()
+    successor = made.begin_succession()
+    made.end_succession(left_over)
+    made.succeed()
+
+    assert made.current is successor
+
+
+def test_what_one_of_two_connections_was_refused_is_refused() -> None:
+    made = subscriber()
+    made.subscribe(["btcusdt@trade", "ethusdt@trade", "solusdt@trade"])
+    successor = made.begin_succession()
+    refuse(made, "btcusdt@trade", made.current)
+    refuse(made, "ethusdt@trade", successor)
+    assert made.wanted == {"ethusdt@trade", "solusdt@trade"}
+
+    made.succeed()
+
+    assert made.wanted == {"solusdt@trade"}
+    assert set(made.failed) == {"btcusdt@trade", "ethusdt@trade"}
+    assert list(made.index) == ["solusdt@trade"]
