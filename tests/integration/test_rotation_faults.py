@@ -14,6 +14,7 @@ from wsresilient import (
     Credentials,
     HandshakeError,
     NotConnectedError,
+    ResilientWebSocket,
 )
 from wsresilient.core import demand, takeover
 from wsresilient.runtime import books, crew, succession
@@ -25,6 +26,7 @@ from .rotation_tools import (
     TRADE,
     UNROTATED,
     Numbers,
+    Plain,
     is_whole,
     numbers_of,
     phase,
@@ -541,3 +543,70 @@ def test_an_exchange_that_restarts_during_a_rotation() -> None:
         wait_for_rotations(feed.ws, rotations(feed.ws) + 1)
         assert is_sorted(feed.numbers)
         assert feed.ws.get_stats()["reconnect_count"] >= 1
+
+
+# Servers of which nobody knows what they should bring.
+
+
+def rotated_the_old_way(feed: Plain) -> None:
+    """Wait until it was replaced twice, each time after a successor that proved nothing."""
+    wait_until(lambda: feed.ws.get_stats()["reconnect_count"] >= 2, 2 * PATIENCE)
+    assert feed.ws.get_stats()["rotations"] == feed.ws.get_stats()["reconnect_count"]
+    assert {gap.reason for gap in feed.seen.gaps} == {"rotation"}
+    assert feed.seen.errors == []
+
+
+def test_a_stream_that_needs_a_login_by_hand_stays_alive(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The answer to the login waits beside the old connection's messages, so nobody goes on."""
+    monkeypatch.setattr(takeover, "LONGEST", 0.2)
+    box: list[ResilientWebSocket] = []
+
+    def on_message(payload: str) -> None:
+        got.append(payload)
+        if payload == "echo login":
+            box[0].send("numbers, please")
+
+    def on_open(ws: ResilientWebSocket) -> None:
+        box[:] = [ws]
+        ws.send("login")
+
+    got: list[str] = []
+    with plain(on_request=True, max_age=0.5, on_message=on_message, on_open=on_open) as feed:
+        rotated_the_old_way(feed)
+        count = len(got)
+        wait_until(lambda: len(got) > count + 50, PATIENCE, "numbers of the newest connection")
+        assert "of the old one's messages it brought too few" in caplog.text
+        assert "message_key=" in caplog.text
+
+
+def stamped(peer: Peer, feed: Numbers) -> None:
+    """Write the number of the connection in front of each message."""
+    peer.accept()
+    usual = peer.text
+
+    def text(*texts: str) -> None:
+        usual(*(f"{peer.number} {one}" for one in texts))
+
+    peer.text = text  # type: ignore[method-assign]
+    feed.behave(peer)
+
+
+def test_messages_that_differ_over_each_connection_are_not_delivered_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(takeover, "LONGEST", 0.2)
+
+    with plain(behave=stamped, max_age=0.5) as feed:
+        rotated_the_old_way(feed)
+        numbers = [int(str(message).split()[1]) for message in list(feed.seen.messages)]
+        assert numbers == sorted(set(numbers))
+
+
+def test_with_a_message_key_they_are_the_same() -> None:
+    with plain(behave=stamped, message_key=lambda message: message.data.split()[1]) as feed:
+        wait_for_rotations(feed.ws, 3)
+        numbers = [int(str(message).split()[1]) for message in list(feed.seen.messages)]
+        assert is_whole(numbers)
+        assert feed.seen.gaps == []

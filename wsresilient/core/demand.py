@@ -31,6 +31,7 @@ class SuccessionDemand:
         self._failed = 0  # generation whose successors did not come up
         self._failures = 0  # how many in a row
         self._not_before = -math.inf
+        self._in_vain = 0  # generation that can have no successor
 
     def __repr__(self) -> str:
         return f"<SuccessionDemand of {self._name}, {self._failures} failures>"
@@ -47,8 +48,11 @@ class SuccessionDemand:
         """Ask for a successor of a connection.
 
         :param is_blocked: none can be made now, and nobody knows when one can.
-        :returns: False: it did not get one when it could have, and is too old to wait longer.
+        :returns: False: it did not get one when it could have, and is too old to wait longer; or it
+            can have none.
         """
+        if self._in_vain == generation:
+            return False
         is_overdue = self._max_age is not None and now - connected_at > self._max_age
         if is_overdue and (is_blocked or self._failed == generation):
             return False
@@ -57,6 +61,8 @@ class SuccessionDemand:
 
     def reason(self, generation: int, *, connected_at: float, now: float) -> Failure | None:
         """Say why a connection should have a successor now; None: it should not."""
+        if self._in_vain == generation:
+            return None
         if self._asked is not None and self._asked[0] == generation:
             return self._asked[1]
         age, max_age = now - connected_at, self._max_age
@@ -76,3 +82,7 @@ class SuccessionDemand:
             self._failed, self._failures = generation, 0
         self._not_before = now + min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self._failures)
         self._failures += 1
+
+    def rule_out(self, generation: int) -> None:
+        """Note that a connection can have no successor: a new one does not bring the same."""
+        self._in_vain = generation

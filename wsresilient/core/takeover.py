@@ -21,13 +21,15 @@ from collections import Counter
 from collections.abc import Hashable, Iterator
 from typing import NamedTuple
 
+from .coverage import Coverage
 from .frames import Payload
 
 __all__ = ["CATCH_UP", "Held", "Takeover"]
 
 #: Seconds that both streams are kept after the new one is confirmed, for topics that are quiet.
 SHORTEST = 0.5
-#: Seconds after which an overlap that cannot be proved is taken for granted.
+#: Seconds after which an overlap that cannot be proved is taken for granted, or is given up where
+#: it has to be proved.
 LONGEST = 10.0
 #: Seconds after the switch in which the new stream may bring what the old one was ahead with.
 CATCH_UP = 10.0
@@ -64,16 +66,25 @@ class Takeover:
     :param max_bytes: that may be held, as :data:`MOST_HELD` bounds the messages.
     :param is_lossy: whether messages of the old stream may be dropped before it delivers them, so
         that they must not come behind later ones.
+    :param coverage: counts what of the old stream the new one brings, where that has to be proved;
+        None: whoever confirmed the new stream is believed.
     :ivar is_full: whether so much is held that the overlap should not last any longer.
     :ivar repeated: messages of the new stream that were left out, since the old one had brought
         them, or what came behind them.
     """
 
-    def __init__(self, *, max_bytes: int = 64 * MIB, is_lossy: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        max_bytes: int = 64 * MIB,
+        is_lossy: bool = False,
+        coverage: Coverage | None = None,
+    ) -> None:
         # Messages without a topic may be of several, of which each is in order, and no more: what
         # the old stream has not delivered is not on its way because something behind it is.
         self._mixed = None if is_lossy else ""
         self._max_bytes = max_bytes
+        self.coverage = coverage
         # In order, and how often. Two of them, so that the oldest can be forgotten at once.
         self._order: list[Name] = []
         self._order_before: list[Name] = []
@@ -104,12 +115,16 @@ class Takeover:
             self._order_before, self._order = self._order, []
         if self._confirmed_at is not None:
             self._lively.add(topic)
+        if self.coverage is not None:
+            self.coverage.note_old(name)
 
     def hold(self, held: Held) -> None:
         """Keep a message of the new stream."""
         earliest = self._earliest.setdefault(held.topic, [])
         if len(earliest) < PROOFS:
             earliest.append(held.identity)
+        if self.coverage is not None:
+            self.coverage.note_new((held.topic, held.identity))
         self._held.append(held)
         self._held_bytes += len(held.payload)
         if len(self._held) >= self._most_held or self._held_bytes >= self._most_bytes:
@@ -164,12 +179,8 @@ class Takeover:
     def confirm(self, now: float) -> None:
         """Note that the server has confirmed all topics of the new stream."""
         self._confirmed_at = now
-
-    def begin_anew(self) -> None:
-        """Note that the new stream was lost: what it held proves nothing of what it will bring."""
-        self._earliest = {}
-        self._confirmed_at = None
-        self._lively.clear()
+        if self.coverage is not None:
+            self.coverage.begin()
 
     def may_end(
         self, now: float, *, wanted: frozenset[str] | None = None, is_lacking: bool = False
@@ -179,18 +190,30 @@ class Takeover:
         :param wanted: the topics that the new stream should bring; None: all.
         :param is_lacking: whether there are topics that only the old one has yet.
         """
-        if self.is_full:
+        if self.is_full and self.coverage is None:
             return True  # memory is at stake
         if self._confirmed_at is None:
             return False
         age = now - self._confirmed_at
-        return age >= LONGEST or (age >= SHORTEST and not is_lacking and self.have_met(wanted))
+        if age >= LONGEST and (self.coverage is None or self.coverage.is_silent):
+            return True
+        return age >= SHORTEST and not is_lacking and self.have_met(wanted)
+
+    def is_hopeless(self, now: float) -> bool:
+        """Tell whether the new stream should be given up: it does not bring the same."""
+        coverage = self.coverage
+        if coverage is None or coverage.is_enough or self._confirmed_at is None:
+            return False
+        is_over = now - self._confirmed_at >= LONGEST and not coverage.is_silent
+        return is_over or self.is_full
 
     def have_met(self, wanted: frozenset[str] | None = None) -> bool:
         """Whether of each topic one message has come over both.
 
         A snapshot that only the new one got is no hindrance, as long as others follow it.
         """
+        if self.coverage is not None:
+            return self.coverage.is_enough
         topics = {*tuple(self._lively), *tuple(self._earliest)}
         return all(self._has_met(one) for one in (topics if wanted is None else topics & wanted))
 

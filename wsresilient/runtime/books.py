@@ -135,6 +135,10 @@ class Books:
             self._handlers.redact = first.joined(link.plan.redact)
             log.info("%s: connecting to %s, too", self._status.name, link.shown)
 
+    def opened_beside(self, link: Link) -> None:
+        """A successor is a connection now."""
+        log.info("%s: connected to %s, too", self._status.name, link.shown)
+
     def promoted(self, link: Link, old: Link, reason: Failure) -> None:
         """A successor has become the running link; ``status.changed`` is held.
 
@@ -181,7 +185,7 @@ class Books:
             with self._status.changed:
                 self._status.counters.failures += 1
             log.warning(
-                "%s: the new connection did not come up, the old one stays: %s",
+                "%s: the new connection is given up, the old one stays: %s",
                 self._status.name,
                 failure.text,
             )

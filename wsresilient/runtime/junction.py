@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable
 
+from ..core.coverage import Coverage
 from ..core.events import Message
 from ..core.frames import Payload
 from ..core.takeover import MOST_HELD, Held, Takeover
@@ -106,6 +107,7 @@ class Junction:
     :param count: is given how many messages of the successor the user gets, as they are delivered.
     :param max_bytes: that may wait; beyond it the junction is overrun.
     :param is_lossy: whether messages of the old connection may be dropped on their way.
+    :param coverage: see :class:`wsresilient.core.takeover.Takeover`.
     :ivar takeover: what has come over both; of the serving thread, but for ``may_end``.
     :ivar overrun_at: wall clock at which more had come than can wait, since the handlers are too
         slow; None: it has not. What waited, and what comes until the switch, is lost then.
@@ -120,13 +122,14 @@ class Junction:
         count: Callable[[int], object],
         max_bytes: int,
         is_lossy: bool = False,
+        coverage: Coverage | None = None,
     ) -> None:
         self._old = old
         self._new = new
         self._identify = identify
         self._count = count
         self._max_bytes = max_bytes
-        self.takeover = Takeover(max_bytes=max_bytes, is_lossy=is_lossy)
+        self.takeover = Takeover(max_bytes=max_bytes, is_lossy=is_lossy, coverage=coverage)
         self.overrun_at: float | None = None
         self._lock = threading.Lock()  # guards the fields below
         self._arrived: deque[Batch] = deque()  # of the successor, and not looked into yet

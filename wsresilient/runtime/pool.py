@@ -53,7 +53,7 @@ class ConnectionPool(PoolHealth):
     :param name: of the pool; connections are called "name-1", "name-2", ...
     :param venue: the exchange, where the first argument is a URL.
     :param max_connections: how many there may be; the venue's own limit counts too. While one
-        is replaced there is one more, where the venue allows it.
+        is replaced there is one more, of at most four at a time, where the venue allows it.
     :param max_subscriptions_per_connection: topics of one; the venue's own limit counts too.
     :param connect_batch_size: so many connections are opened at once,
     :param connect_batch_interval: and the next ones so many seconds later.

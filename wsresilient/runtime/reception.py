@@ -82,6 +82,8 @@ class Reception:
         """A link is up: say so."""
         if link is self._links.running:
             self._books.opened(link)
+        else:
+            self._books.opened_beside(link)
         self._delivery.emit_call(lambda: self._greet(link))
 
     def _greet(self, link: Link) -> None:

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Hashable
 
 from ..config import ConnectionConfig
+from ..core.coverage import Coverage
 from ..core.demand import SuccessionDemand
 from ..core.events import Gap
 from ..core.failure import Failure, FailureKind, classify
@@ -47,6 +48,11 @@ CATCH_UP_AT_LEAST = 1.0
 LAST_ANSWERS = 10.0
 #: Why a successor is given up whose predecessor has ended too early.
 BEREFT = "the connection that was to be succeeded has ended"
+#: What helps where a successor does not prove itself.
+ADVICE = (
+    "without a venue ask for all data in on_open, with request() where a login comes first, and "
+    "give message_key= where a server writes something of each connection into its messages"
+)
 
 
 class Succession:
@@ -57,6 +63,8 @@ class Succession:
     :param config: rotation, max_age, open_timeout, ack_timeout.
     :param delivery: where both connections put what they get.
     :param identify: gives the topic and the identity of a payload; must not raise.
+    :param needs_proof: whether a successor has to prove that it brings the same, since nobody
+        knows the topics.
     """
 
     def __init__(
@@ -67,6 +75,7 @@ class Succession:
         config: ConnectionConfig,
         delivery: Delivery,
         identify: Callable[[Payload], tuple[str, Hashable]],
+        needs_proof: bool = False,
     ) -> None:
         self._host = host
         self._links = host.links
@@ -74,6 +83,7 @@ class Succession:
         self._config = config
         self._delivery = delivery
         self._identify = identify
+        self._needs_proof = needs_proof
         self._is_enabled = config.rotation == "make_before_break"
         self._patience = config.open_timeout + config.ack_timeout + PATIENCE
         self._lock = threading.Lock()  # guards the writing of the following
@@ -192,6 +202,7 @@ class Succession:
                 count=self._links.count_beside,
                 max_bytes=self._config.queue_bytes,
                 is_lossy=self._config.overflow != "block",
+                coverage=Coverage() if self._needs_proof else None,
             )
             new.divert = junction.take
             self._transfer = Transfer(old, new, junction, reason)
@@ -242,11 +253,21 @@ class Succession:
         """Make the switch where the two have met, or nothing will prove that they have."""
         old, new, takeover = transfer.old, transfer.new, transfer.junction.takeover
         wanted, is_lacking = new.wanted, new.lacks(old)
-        if takeover.may_end(now, wanted=wanted, is_lacking=is_lacking):
+        if takeover.is_hopeless(now):
+            self._rule_out(transfer)
+        elif takeover.may_end(now, wanted=wanted, is_lacking=is_lacking):
             # What the old one has not read yet may be what is missing.
             is_behind = self._delivery.is_behind and not takeover.have_met(wanted)
             self._is_doubtful = is_lacking or is_behind
             self._begin_switch(old)
+
+    def _rule_out(self, transfer: Transfer) -> None:
+        """Give up the successor, and try no other one beside this connection."""
+        with self._lock:
+            self._demand.rule_out(transfer.old.generation)
+        coverage = transfer.junction.takeover.coverage
+        text = f"of the old one's messages it brought too few ({coverage}); {ADVICE}"
+        self._give_up(Failure(FailureKind.TIMEOUT, text, is_error=False))
 
     def _begin_switch(self, old: Link) -> None:
         if self._move(Phase.OVERLAPPING, Phase.SWITCHING):

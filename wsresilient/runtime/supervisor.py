@@ -111,7 +111,12 @@ class Supervisor:
             rotate=self._let_rotate,
         )
         self._succession = Succession(
-            self, name=status.name, config=config, delivery=delivery, identify=identify
+            self,
+            name=status.name,
+            config=config,
+            delivery=delivery,
+            identify=identify,
+            needs_proof=subscriber is None,
         )
         self._vigil = Vigil(
             status=status,

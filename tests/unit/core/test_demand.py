@@ -74,3 +74,13 @@ def test_where_none_can_be_made_max_age_is_the_limit() -> None:
 
     assert demand.ask(1, NOTICE, connected_at=0.0, now=DAY - 1.0, is_blocked=True)
     assert not demand.ask(1, NOTICE, connected_at=0.0, now=DAY + 1.0, is_blocked=True)
+
+
+def test_where_none_is_possible_nobody_waits_for_one() -> None:
+    demand = made()
+    assert demand.ask(1, NOTICE, connected_at=0.0, now=1.0)
+    demand.rule_out(1)
+
+    assert demand.reason(1, connected_at=0.0, now=0.99 * DAY) is None
+    assert not demand.ask(1, NOTICE, connected_at=0.0, now=2.0)
+    assert demand.ask(2, NOTICE, connected_at=3.0, now=4.0)

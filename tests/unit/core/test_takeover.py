@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsresilient.core import takeover as module
+from wsresilient.core.coverage import Coverage
 from wsresilient.core.takeover import CATCH_UP, Held, Takeover
 
 
 class Handed:
     """What a user gets of two streams that an overlap joins; messages are "topic" and number."""
 
-    def __init__(self) -> None:
-        self.takeover = Takeover()
+    def __init__(self, coverage: Coverage | None = None) -> None:
+        self.takeover = Takeover(coverage=coverage)
         self.got: list[str] = []
 
     def old(self, *messages: str) -> None:
@@ -225,21 +226,41 @@ def test_a_topic_that_only_the_old_stream_brings_keeps_it_for_a_while() -> None:
     assert feed.takeover.may_end(10.0)
 
 
-def test_a_new_stream_that_was_lost_has_to_prove_itself_again() -> None:
-    feed = Handed()
+def test_without_topics_the_overlap_has_to_be_proved() -> None:
+    feed = Handed(Coverage())
     feed.takeover.confirm(0.0)
-    feed.new("a1")
-    feed.old("a1")
-    feed.takeover.begin_anew()
-
+    feed.old("a1", "a2", "a3")
+    feed.new("auth ok", "a2", "a3")
     assert not feed.takeover.may_end(5.0)
-    feed.takeover.confirm(5.0)
-    feed.new("a3")
-    assert not feed.takeover.may_end(6.0)
-    feed.old("a2", "a3")
-    assert feed.takeover.may_end(6.0)
+    assert not feed.takeover.is_hopeless(5.0)
+    assert not feed.takeover.may_end(10.0)
+    assert feed.takeover.is_hopeless(10.0)
+
+    feed.new("a4")
+    feed.old("a4")
+    assert feed.takeover.may_end(10.0)
+    assert not feed.takeover.is_hopeless(10.0)
     feed.switch()
-    assert feed.got == ["a1", "a2", "a3"]
+    assert feed.got == ["a1", "a2", "a3", "a4"]
+
+
+def test_without_topics_and_without_messages_it_takes_its_time() -> None:
+    feed = Handed(Coverage())
+    feed.takeover.confirm(0.0)
+    assert not feed.takeover.may_end(9.9)
+    assert feed.takeover.may_end(10.0)
+    assert not feed.takeover.is_hopeless(10.0)
+
+
+def test_what_cannot_be_proved_is_given_up_when_too_much_is_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MOST_HELD", 10)
+    feed = Handed(Coverage())
+    feed.takeover.confirm(0.0)
+    feed.new(*named("a", range(10)))
+    assert not feed.takeover.may_end(1.0)
+    assert feed.takeover.is_hopeless(1.0)
 
 
 def test_few_messages_are_held_while_the_old_stream_goes_on(
