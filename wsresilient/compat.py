@@ -190,20 +190,23 @@ class WebSocketApp:
             reconnect=_policy(reconnect),
             dispatcher=here,
         )
+        return self._run(connection, here)
+
+    def _run(self, connection: ResilientWebSocket, here: CallingThreadDispatcher) -> bool:
         interrupts = Interrupts(here.wake)
         self._attach(connection, interrupts)
         self.has_errored = self._told_close = False
         self._connection = connection
         try:
             with interrupts:
-                self._run(connection, here, interrupts)
+                self._serve(connection, here, interrupts)
         finally:
             connection.stop()
             self._connection = None
         self.has_errored = _has_failed(connection)
         return self.has_errored
 
-    def _run(
+    def _serve(
         self,
         connection: ResilientWebSocket,
         here: CallingThreadDispatcher,

@@ -21,12 +21,10 @@ from .handlers import HandlerSet
 from .inbox import Inbox
 from .inline import InlineCalls
 from .lanes import Batch, Entry, Event, Lane
-from .logs import Log
+from .overflow import OverflowNotices
 from .routing import Router
 
 __all__ = ["Delivery"]
-
-log = Log("wsresilient.handlers")
 
 #: Pings, pongs and errors of a venue that may wait to be told at a time.
 MOST_CONTROLS = 1000
@@ -60,8 +58,9 @@ class Delivery:
         self.decoding = Decoding(name, handlers, decoder, router)
         self._router = router
         self._inline = config.dispatch == "inline"
-        self._drops_old = config.overflow in ("drop_oldest", "keep_latest")
-        self._overflow = config.overflow
+        self._overflow_notices = OverflowNotices(
+            name, config.overflow, note=self.note, tell_gap=self.tell_gap_now
+        )
         self._lane = self._new_lane(config)
         # Notices about a lane that is held up cannot wait in that lane.
         self._notices = self._new_lane(config)
@@ -79,7 +78,6 @@ class Delivery:
         self.wake: Callable[[], None] = _nobody_to_wake
         #: Is given each gap at once, on any thread, for the history.
         self.note_gap: Callable[[Gap], None] = _keep_nothing
-        self._overflow_since: float | None = None
         self._discarding = False
         self._under_way: list[Any] = []
         self._controls = 0  # pings and pongs that wait to be told
@@ -392,26 +390,7 @@ class Delivery:
             self._handlers.run(event, handler, items)
 
     def _overflowed(self, _dropped: int) -> None:
-        """Tell of a hole, once for each episode: until the lane has been empty again."""
-        now = wall_clock()
-        if self._overflow_since is not None:
-            return
-        text = f"{self._name}: overflow: the handler is too slow, messages are dropped"
-        self.note(lambda: log.warning("%s (overflow=%r)", text, self._overflow))
-        self._overflow_since = now
-
-        def tell() -> None:
-            self._overflow_since = None
-            gap = Gap(
-                connection=self._name,
-                topics=(),
-                reason="overflow",
-                started_at=now,
-                ended_at=wall_clock(),
-            )
-            self.tell_gap_now(gap)
-
-        self._lane.put_event(tell, before_messages=self._drops_old)
+        self._overflow_notices.dropped(self._lane)
 
 
 def _keep_nothing(_gap: Gap) -> None:
