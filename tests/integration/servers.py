@@ -46,7 +46,7 @@ __all__ = [
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 LOCALHOST = "127.0.0.1"
 #: Seconds that any condition of these tests may take on a busy machine.
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 

@@ -44,7 +44,7 @@ def stream(url: str, monitor: Monitor, **settings: Any) -> Iterator[ResilientWeb
         "check_interval": 0.05,
     }
     with ResilientWebSocket(url, monitor=monitor, **given | settings) as ws:
-        assert ws.wait_until_connected(10.0), ws.last_error
+        assert ws.wait_until_connected(30), ws.last_error
         wait_until(lambda: ws.get_stats()["message_count"] > 0)
         yield ws
 
@@ -142,7 +142,7 @@ def test_credentials_that_are_refused(exchange: FakeExchange, monitor: Monitor) 
     with stream(exchange.url_for(TOPIC), monitor) as ws:
         exchange.respond_status(401, body=b"invalid API key")
         exchange.abort_all()
-        assert ws.join(10.0)
+        assert ws.join(30)
         finding = found(monitor, "lost_connections")
         assert finding["detail"].startswith("Given up; ")
         assert "permissions" in finding["suggestion"]
@@ -224,7 +224,7 @@ def subscribed(exchange: FakeExchange, monitor: Monitor, *topics: str) -> Iterat
     with ResilientWebSocket(
         exchange.url, monitor=monitor, name="feed", reconnect=QUICK, check_interval=0.05, **settings
     ) as ws:
-        assert ws.wait_until_connected(10.0), ws.last_error
+        assert ws.wait_until_connected(30), ws.last_error
         ws.subscribe(*topics)
         wait_until(lambda: ws.get_stats()["message_count"] > 0)
         yield ws

@@ -110,7 +110,7 @@ def test_script_that_ends_without_stop_says_goodbye() -> None:
     closings = Closings()
     code = """
 ws = wsresilient.connect(url)
-ws.wait_until_connected(10)
+ws.wait_until_connected(30)
 told("done")
 """
     with raw_server(closings.behave) as server, script(code, server.url) as running:
@@ -123,7 +123,7 @@ told("done")
     "then", ["sys.exit(3)", "raise LookupError('mine')", "os._exit(3)"], ids=str
 )
 def test_exit_code_stays_what_it_was(then: str) -> None:
-    code = f"ws = wsresilient.connect(url); ws.wait_until_connected(10)\ntold('done')\n{then}"
+    code = f"ws = wsresilient.connect(url); ws.wait_until_connected(30)\ntold('done')\n{then}"
     with raw_server(serve_nothing) as server, script(code, server.url) as running:
         assert running.line() == "done"
         status, _, errors = running.end()
@@ -156,7 +156,7 @@ def block(message):
     entered.set()
     threading.Event().wait()
 ws = wsresilient.connect(url, on_message=block, dispatch={dispatch!r}, slow_handler_after=60)
-entered.wait(10)
+entered.wait(30)
 told("done")
 """
     with raw_server(behave) as server, script(code, server.url) as running:
@@ -169,7 +169,7 @@ def test_wait_for_the_next_attempt_does_not_keep_the_process() -> None:
 policy = wsresilient.ReconnectPolicy(initial_delay=60)
 failed = threading.Event()
 ws = wsresilient.connect(url, reconnect=policy, on_error=lambda error: failed.set())
-failed.wait(10)
+failed.wait(30)
 told("done")
 """
     with script(code, f"ws://{LOCALHOST}:{free_port()}") as running:
@@ -182,7 +182,7 @@ told("done")
 def test_many_connections_end_side_by_side() -> None:
     code = """
 every = [wsresilient.connect(url, name=f"n{n}", close_timeout=1.0) for n in range(20)]
-all(ws.wait_until_connected(10) for ws in every)
+all(ws.wait_until_connected(30) for ws in every)
 told("done")
 """
     with raw_server(silent, handshake=False) as server, script(code, server.url) as running:
@@ -276,7 +276,7 @@ def test_child_owns_no_connection_and_leaves_the_parents_alone() -> None:
 
     code = """
 ws = wsresilient.connect(url)
-ws.wait_until_connected(10)
+ws.wait_until_connected(30)
 child = os.fork()
 if not child:
     told("child", ws.state, ws.is_connected, ws.is_running, threading.active_count())
@@ -307,12 +307,12 @@ told("parent", ws.state, ws.recv(10), ws.get_stats()["reconnect_count"])
 def test_child_may_connect_for_itself() -> None:
     code = """
 ws = wsresilient.connect(url, name="parents")
-ws.wait_until_connected(10)
+ws.wait_until_connected(30)
 child = os.fork()
 if not child:
-    told(ws.start().wait_until_connected(10), ws.stop())
+    told(ws.start().wait_until_connected(30), ws.stop())
     with wsresilient.ResilientWebSocket(url, name="childs") as own:
-        told(own.wait_until_connected(10))
+        told(own.wait_until_connected(30))
     told(own.state, threading.active_count())
     sys.exit(0)
 os.waitpid(child, 0)
@@ -333,7 +333,7 @@ def test_server_sees_the_parents_end_though_the_child_lives() -> None:
 
     code = """
 ws = wsresilient.connect(url)
-ws.wait_until_connected(10)
+ws.wait_until_connected(30)
 child = os.fork()
 if not child:
     told("child")

@@ -106,7 +106,7 @@ def test_decrypted_frames_do_not_wait_for_on_open_to_return(
         ),
     ):
         try:
-            wait_until(lambda: ws.get_stats()["message_count"] == 200, timeout=3.0)
+            wait_until(lambda: ws.get_stats()["message_count"] == 200, PATIENCE / 2)
         finally:
             go_on.set()
 

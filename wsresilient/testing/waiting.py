@@ -19,7 +19,7 @@ _LONGEST_PAUSE = 0.05
 
 def wait_until(
     condition: Callable[[], _Value],
-    timeout: float = 10.0,
+    timeout: float = 30.0,
     description: str = "",
 ) -> _Value:
     """Call ``condition`` again and again until it returns something true.
