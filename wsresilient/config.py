@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, named_type
 
 __all__ = [
     "ConnectionConfig",
@@ -33,7 +33,7 @@ def _refuse(name: str, value: object, allowed: str) -> ConfigurationError:
     try:
         shown = repr(value)
     except ValueError:  # a whole number of thousands of digits
-        shown = f"a {type(value).__name__} that is too long to show"
+        shown = f"{named_type(value)} that is too long to show"
     if len(shown) > 80:
         shown = shown[:77] + "..."
     return ConfigurationError(f"{name} is {shown}; allowed: {allowed}")

@@ -58,6 +58,7 @@ __all__ = [
     "WSResilientError",
     "as_exception",
     "describe",
+    "named_type",
 ]
 
 
@@ -75,6 +76,18 @@ def describe(error: BaseException) -> str:
     except Exception:  # an exception of the user's may do anything
         text = "(its text cannot be told)"
     return f"{name}: {text}" if text else name
+
+
+def named_type(value: object) -> str:
+    """Name the type of a wrong argument, for the text of an error.
+
+    >>> named_type(1), named_type({}), named_type(None)
+    ('an int', 'a dict', 'None')
+    """
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
 def as_exception(error: BaseException, what: str) -> Exception:

@@ -43,18 +43,7 @@ from .venue_clients import CREDENTIALS
 BOTH = pytest.mark.parametrize("dispatch", ["thread", "inline"])
 TRADES = "trades:BTC-USDT"
 
-
-@pytest.fixture(autouse=True)
-def short_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(takeover, "SHORTEST", 0.05)
-
-
-@pytest.fixture
-def lasting_overlap(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Let both connections be there until the test undoes it."""
-    monkeypatch.setattr(takeover, "LONGEST", 1000.0)
-    monkeypatch.setattr(takeover, "SHORTEST", 1000.0)
-    return monkeypatch
+pytestmark = pytest.mark.usefixtures("short_overlap")
 
 
 def is_sorted(numbers: list[int]) -> bool:

@@ -35,6 +35,7 @@ from wsresilient.errors import (
     WSResilientError,
     as_exception,
     describe,
+    named_type,
 )
 
 TREE: dict[type[Exception], tuple[type[Exception], ...]] = {
@@ -161,6 +162,20 @@ def test_describe_survives_an_exception_that_cannot_be_told() -> None:
             raise RuntimeError("no text for you")
 
     assert describe(MuteError("x")) == "MuteError: (its text cannot be told)"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1, "an int"),
+        ({}, "a dict"),
+        (object(), "an object"),
+        (OSError(), "an OSError"),
+        (None, "None"),
+    ],
+)
+def test_a_type_is_named_with_its_article(value: object, text: str) -> None:
+    assert named_type(value) == text
 
 
 def test_as_exception_leaves_exceptions_alone() -> None:

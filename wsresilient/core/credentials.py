@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, named_type
 
 __all__ = ["Credentials"]
 
@@ -27,7 +27,7 @@ class Credentials:
             if value is None and name == "passphrase":
                 continue
             if not isinstance(value, str) or not value.strip():
-                what = "empty" if isinstance(value, str) else f"a {type(value).__name__}"
+                what = "empty" if isinstance(value, str) else named_type(value)
                 raise ConfigurationError(f"{name} is {what}; allowed: a str that is not empty")
         self._api_key, self._secret, self._passphrase = api_key, secret, passphrase
 

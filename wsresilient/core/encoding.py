@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, named_type
 
 #: JSON text or bytes to an object; raises ValueError for what is no JSON.
 decode_json: Callable[[str | bytes], Any]
@@ -47,8 +47,7 @@ def encode_outgoing(data: Any) -> tuple[bytes, bool]:
             raise ConfigurationError(f"the {type(data).__name__} is no JSON: {error}") from None
         return _utf8(text), True
     raise ConfigurationError(
-        f"cannot send a {type(data).__name__}; allowed: str (text), bytes (binary), "
-        "dict or list (JSON)"
+        f"cannot send {named_type(data)}; allowed: str (text), bytes (binary), dict or list (JSON)"
     )
 
 

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..errors import ConfigurationError, HandshakeError
+from ..errors import ConfigurationError, HandshakeError, named_type
 from .redact import Redactor, redact_text, shorten
 
 __all__ = [
@@ -222,7 +222,7 @@ def check_headers(headers: object) -> dict[str, str | None]:
         return {}
     if not isinstance(headers, Mapping):
         raise ConfigurationError(
-            f"headers is a {type(headers).__name__}; allowed: a mapping from names to values, "
+            f"headers is {named_type(headers)}; allowed: a mapping from names to values, "
             "a function that returns one, or None"
         )
     checked: dict[str, str | None] = {}

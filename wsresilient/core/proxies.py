@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, named_type
 from .urls import WebSocketURL, redact_malformed, redact_url
 
 __all__ = ["DIRECT", "ProxyURL", "choose_proxy", "is_exempt", "parse_proxy"]
@@ -57,7 +57,7 @@ def parse_proxy(proxy: object) -> ProxyURL:
     """
     if not isinstance(proxy, str):
         raise ConfigurationError(
-            f"proxy is a {type(proxy).__name__}; allowed: a URL such as http://host:3128, "
+            f"proxy is {named_type(proxy)}; allowed: a URL such as http://host:3128, "
             f"{DIRECT!r}, or None"
         )
     # As curl has it, a proxy without a scheme is an HTTP one.

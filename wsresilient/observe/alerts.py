@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from ..config import check_integer, check_seconds
 from ..core.alerting import Alert, AlertRule, AlertTracker, Findings, default_rules
-from ..errors import ConfigurationError, describe
+from ..errors import ConfigurationError, describe, named_type
 from ..runtime.clock import monotonic, wall_clock
 from ..runtime.logs import Log
 from ..runtime.threads import gather, spawn
@@ -219,7 +219,7 @@ def _checked_notifiers(notifiers: Any) -> tuple[Notifier, ...]:
         if not callable(notifier) and not isinstance(notifier, WebhookNotifier):
             # Not shown: it may be the URL of a webhook.
             raise ConfigurationError(
-                f"a notifier is a {type(notifier).__name__}; allowed: a function that takes an "
+                f"a notifier is {named_type(notifier)}; allowed: a function that takes an "
                 "Alert, or a WebhookNotifier(url)"
             )
     return checked

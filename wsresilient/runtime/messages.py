@@ -14,7 +14,7 @@ from ..config import check_callable, check_seconds
 from ..core.encoding import encode_outgoing
 from ..core.events import Message
 from ..core.frames import Payload
-from ..errors import ConfigurationError, NotConnectedError
+from ..errors import ConfigurationError, NotConnectedError, named_type
 from .clock import monotonic, wall_clock
 from .link import Link
 from .sending import GateClosedError
@@ -205,7 +205,7 @@ class ConnectionMessages(ConnectionTopics):
             raise ConfigurationError("request() needs match=, which tells the answer, or a venue")
         if not isinstance(payload, dict):
             raise ConfigurationError(
-                f"request() without match= takes a dict, not a {type(payload).__name__}"
+                f"request() without match= takes a dict, not {named_type(payload)}"
             )
         with self._subscriber.registry() as registry:
             number = registry.next_id()

@@ -18,7 +18,7 @@ from ..core.handshake import check_headers, check_subprotocols
 from ..core.proxies import DIRECT, ProxyURL, choose_proxy, parse_proxy
 from ..core.redact import Redactor
 from ..core.urls import WebSocketURL
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, named_type
 from ..venues.base import Venue
 from .tunnel import check_available
 
@@ -103,7 +103,7 @@ class ConnectionOptions:
             check_headers(headers)
         if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
             raise ConfigurationError(
-                f"ssl_context is a {type(ssl_context).__name__}; allowed: an SSLContext, or None"
+                f"ssl_context is {named_type(ssl_context)}; allowed: an SSLContext, or None"
             )
         if reconnect is not None and not isinstance(reconnect, ReconnectPolicy):
             raise ConfigurationError(
@@ -170,7 +170,7 @@ class ConnectionOptions:
         if not isinstance(given, Credentials):
             # Not shown: it may hold secrets.
             raise ConfigurationError(
-                f"auth gave a {type(given).__name__}; allowed: Credentials(api_key, secret)"
+                f"auth gave {named_type(given)}; allowed: Credentials(api_key, secret)"
             )
         return given
 
@@ -222,7 +222,7 @@ def _checked_venue(venue: object) -> Venue | None:
 def _checked_auth(auth: object, venue: Venue | None) -> object:
     if auth is not None and not callable(auth) and not isinstance(auth, Credentials):
         raise ConfigurationError(
-            f"auth is a {type(auth).__name__}; allowed: Credentials(api_key, secret), a function "
+            f"auth is {named_type(auth)}; allowed: Credentials(api_key, secret), a function "
             "that returns them, or None"
         )
     if auth is not None and venue is None:

@@ -18,7 +18,7 @@ from ..core.credentials import Credentials
 from ..core.encoding import decode_json
 from ..core.incoming import Answer, Incoming
 from ..core.limits import Limits, Rate
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, named_type
 from .dialect import RestDialect
 from .notation import join_topic, split_topic, split_url, with_default_path
 
@@ -59,7 +59,7 @@ class Heartbeat:
     def __post_init__(self) -> None:
         if not isinstance(self.payload, str) and not callable(self.payload):
             raise ConfigurationError(
-                f"payload of Heartbeat is a {type(self.payload).__name__}; allowed: a str, or a "
+                f"payload of Heartbeat is {named_type(self.payload)}; allowed: a str, or a "
                 "function (number) -> str"
             )
         check_seconds("interval of Heartbeat", self.interval, exclusive=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..config import ConnectionConfig, check_callable, check_seconds
 from ..core.encoding import encode_json
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, named_type
 from .base import Heartbeat
 
 __all__ = [
@@ -168,6 +168,6 @@ def as_text(what: str, message: Any) -> str:
             "has to be returned as a str"
         )
     raise ConfigurationError(
-        f"{what} made a {type(message).__name__}; allowed: a str, a dict (sent as JSON), or bytes "
+        f"{what} made {named_type(message)}; allowed: a str, a dict (sent as JSON), or bytes "
         "that hold UTF-8 text"
     )

@@ -60,12 +60,12 @@ for _ in range(200_000):
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (None, "cannot send a NoneType; allowed: str (text), bytes (binary), dict or list (JSON)"),
-        (5, "cannot send a int"),
+        (None, "cannot send None; allowed: str (text), bytes (binary), dict or list (JSON)"),
+        (5, "cannot send an int"),
         (1.5, "cannot send a float"),
         ((1, 2), "cannot send a tuple"),
         ({1, 2}, "cannot send a set"),
-        (object(), "cannot send a object"),
+        (object(), "cannot send an object"),
         ("\ud800", "cannot be sent as UTF-8"),
         ({"a": "\ud800"}, "cannot be sent as UTF-8"),
         ({"a": object()}, "the dict is no JSON"),
