@@ -129,7 +129,12 @@ def ask_until_told(url: str) -> int:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, range(os.cpu_count() or 1))  # the parent has one core
     told = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), told.set()), daemon=True).start()
+
+    def wait_for_the_end() -> None:
+        sys.stdin.read()
+        told.set()
+
+    threading.Thread(target=wait_for_the_end, daemon=True).start()
     due, answers = dict.fromkeys(ASKED, 0.0), 0
     while not told.wait(max(0.0, min(due.values()) - time.monotonic())):
         for path, pause in ASKED.items():

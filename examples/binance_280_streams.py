@@ -40,7 +40,8 @@ class Streams:
         self.pool.subscribe(*[("trade", symbol) for symbol in symbols])
 
     def on_trade(self, message: Message) -> None:
-        self.received[message.symbol] += 1  # one symbol, one connection: never two at a time
+        # One symbol, one connection: never two at a time.
+        self.received[str(message.symbol)] += 1
 
     def print_health(self) -> None:
         health = self.pool.check_health()

@@ -44,7 +44,7 @@ class Bot:
         self.streams.append(orders)
 
     def on_trades(self, message: Message) -> None:
-        prices = self.prices[message.symbol]
+        prices = self.prices[str(message.symbol)]
         prices.extend(float(trade["p"]) for trade in message.data)
         time.sleep(THINKING)  # your strategy takes its place
         side = "buy" if prices[-1] < statistics.fmean(prices) else "sell"

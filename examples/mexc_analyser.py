@@ -39,9 +39,9 @@ class Analyser:
         self.pool.follow(TopByVolume(MOST_PAIRS), every=3600.0)
 
     def on_trades(self, message: Message) -> None:
-        price = float(message.data[-1]["p"])
-        self.first.setdefault(message.symbol, price)
-        self.last[message.symbol] = price
+        pair, price = str(message.symbol), float(message.data[-1]["p"])
+        self.first.setdefault(pair, price)
+        self.last[pair] = price
 
     def print_movers(self, count: int = 5) -> None:
         moves = {pair: last / self.first[pair] - 1 for pair, last in list(self.last.items())}

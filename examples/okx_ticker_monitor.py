@@ -28,7 +28,7 @@ class TickerMonitor:
             self.stream.add_pair(symbol)
 
     def on_ticker(self, message: Message) -> None:
-        self.tickers[message.symbol] = message.data[0]
+        self.tickers[str(message.symbol)] = message.data[0]
 
     def remove(self, symbol: str) -> None:
         self.stream.remove_pair(symbol)
