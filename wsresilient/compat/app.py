@@ -1,42 +1,28 @@
-"""``WebSocketApp`` for scripts written against websocket-client: change one import.
+"""``WebSocketApp`` as scripts know it: its callbacks and its ``run_forever``, on one connection.
 
-.. code-block:: python
-
-    from wsresilient.compat import WebSocketApp        # was: from websocket import WebSocketApp
-
-Constructor, callbacks ``(ws, ...)``, ``run_forever``, ``send`` and ``close`` are the same, and
-callbacks run on the thread that called ``run_forever``. Underneath is this library's engine:
-deadlines for the handshake and for sending, pings that notice a dead peer in time and leave
-a slow handler alone, errors of callbacks that end nothing, and ``reconnect=`` that backs off.
-
-As in websocket-client, ``run_forever`` returns when the connection ends, unless ``reconnect=N``
-is given: then it reconnects, first after about N seconds and with backoff from there, until
-``close()``. Errors are those of :mod:`wsresilient.errors`, not websocket-client's:
-
-- :class:`~wsresilient.errors.NotConnectedError` where a script caught
-  ``WebSocketConnectionClosedException``: ``send`` on a closed connection.
-- :class:`~wsresilient.errors.ConfigurationError` (a ``ValueError``) for wrong ping values and every
-  other wrong argument.
-- ``on_error`` gets the others, such as ``ConnectError``, ``HandshakeError``, ``PingTimeoutError``
-  and ``ConnectionLostError``; all are a ``WSResilientError``.
+It knows nothing of sockets; how arguments are translated is in ``arguments.py``.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
-import ssl
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
-from .config import unknown_name
-from .core.backoff import ReconnectPolicy
-from .errors import ConfigurationError, NotConnectedError
-from .runtime.connection import ResilientWebSocket
-from .runtime.dispatcher import CallingThreadDispatcher
-from .runtime.interrupts import Interrupts
+from ..errors import ConfigurationError, NotConnectedError
+from ..runtime.connection import ResilientWebSocket
+from ..runtime.dispatcher import CallingThreadDispatcher
+from ..runtime.interrupts import Interrupts
+from .arguments import (
+    effective_ping_timeout,
+    proxy_url,
+    reconnect_policy,
+    refuse,
+    split_headers,
+    ssl_context_of,
+)
 
 __all__ = ["ABNF", "WebSocketApp", "enableTrace"]
 
@@ -108,7 +94,7 @@ class WebSocketApp:
         on_data: Callback | None = None,
         socket: Any = None,
     ) -> None:
-        _refuse(on_cont_message=on_cont_message, get_mask_key=get_mask_key, socket=socket)
+        refuse(on_cont_message=on_cont_message, get_mask_key=get_mask_key, socket=socket)
         self.url = url
         self.header = header
         self.cookie = cookie
@@ -163,8 +149,8 @@ class WebSocketApp:
         :returns: whether a connection or an attempt failed; errors of callbacks do not count.
         :raises ConfigurationError: an argument is wrong.
         """
-        _refuse(dispatcher=dispatcher, ping_payload=ping_payload, suppress_host=suppress_host)
-        _refuse(http_no_proxy=http_no_proxy)
+        refuse(dispatcher=dispatcher, ping_payload=ping_payload, suppress_host=suppress_host)
+        refuse(http_no_proxy=http_no_proxy)
         if http_proxy_timeout:
             logger.warning("http_proxy_timeout is ignored: open_timeout covers the proxy too")
         if sockopt:
@@ -181,13 +167,13 @@ class WebSocketApp:
             # Only a callable could give other credentials after a 401.
             headers=headers if callable(self.header) else headers(),
             subprotocols=self.subprotocols,
-            proxy=_proxy(http_proxy_host, http_proxy_port, http_proxy_auth, proxy_type),
-            ssl_context=_ssl_context(sslopt),
+            proxy=proxy_url(http_proxy_host, http_proxy_port, http_proxy_auth, proxy_type),
+            ssl_context=ssl_context_of(sslopt),
             ping_interval=ping_interval,
-            ping_timeout=_ping_timeout(ping_interval, ping_timeout),
+            ping_timeout=effective_ping_timeout(ping_interval, ping_timeout),
             stale_after=None,
             max_age=None,
-            reconnect=_policy(reconnect),
+            reconnect=reconnect_policy(reconnect),
             dispatcher=here,
         )
         return self._run(connection, here)
@@ -272,7 +258,7 @@ class WebSocketApp:
         self, host: str | None, origin: str | None, *, suppress_origin: bool
     ) -> dict[str, str | None]:
         given = self.header() if callable(self.header) else self.header
-        headers = dict(given) if isinstance(given, Mapping) else _split(given or ())
+        headers = dict(given) if isinstance(given, Mapping) else split_headers(given or ())
         if self.cookie:
             headers["Cookie"] = self.cookie
         if host:
@@ -341,82 +327,3 @@ class WebSocketApp:
 
 def _has_failed(connection: ResilientWebSocket) -> bool:
     return bool(connection.get_stats()["error_count"])
-
-
-def _refuse(**arguments: object) -> None:
-    for name, value in arguments.items():
-        if value:
-            raise ConfigurationError(f"{name}= is not supported by this engine; leave it out")
-
-
-def _split(lines: Iterable[str]) -> dict[str, str | None]:
-    headers: dict[str, str | None] = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon:
-            raise ConfigurationError("a header line has no colon; allowed: 'Name: value'")
-        headers[name.strip()] = value.strip()
-    return headers
-
-
-def _proxy(
-    host: str | None,
-    port: int | str | None,
-    auth: tuple[str, str] | None,
-    proxy_type: str | None,
-) -> str | None:
-    if not host:
-        return None
-    user_info = "".join(f"{quote(part, safe='')}:" for part in auth or ()).rstrip(":")
-    return f"{proxy_type or 'http'}://{user_info}{'@' if user_info else ''}{host}:{port or 80}"
-
-
-def _ping_timeout(interval: float, timeout: float | None) -> float:
-    if timeout is not None:
-        return timeout
-    return interval / 2 if interval else 30.0
-
-
-def _policy(reconnect: float | None) -> ReconnectPolicy:
-    if not reconnect:
-        return ReconnectPolicy(max_attempts=0)
-    return ReconnectPolicy(initial_delay=reconnect, max_delay=max(60.0, reconnect))
-
-
-_SSL_OPTIONS = (
-    "cert_reqs",
-    "check_hostname",
-    "ca_certs",
-    "ca_cert_path",
-    "certfile",
-    "keyfile",
-    "password",
-    "ciphers",
-    "context",
-)
-
-
-def _ssl_context(sslopt: Mapping[str, Any] | None) -> ssl.SSLContext | None:
-    """Make a context of websocket-client's dict."""
-    if not sslopt:
-        return None
-    for name in sslopt:
-        if name not in _SSL_OPTIONS:
-            raise unknown_name("sslopt", name, _SSL_OPTIONS)
-    if sslopt.get("context") is not None:
-        context: ssl.SSLContext = sslopt["context"]
-        return context
-    context = ssl.create_default_context(
-        cafile=sslopt.get("ca_certs"), capath=sslopt.get("ca_cert_path")
-    )
-    if sslopt.get("certfile"):
-        context.load_cert_chain(sslopt["certfile"], sslopt.get("keyfile"), sslopt.get("password"))
-    if sslopt.get("ciphers"):
-        context.set_ciphers(sslopt["ciphers"])
-    if sslopt.get("check_hostname") is False or sslopt.get("cert_reqs") == ssl.CERT_NONE:
-        context.check_hostname = False
-    if "cert_reqs" in sslopt:
-        context.verify_mode = sslopt["cert_reqs"]
-    if context.verify_mode == ssl.CERT_NONE:
-        logger.warning("sslopt switches the verification of certificates off: anybody may listen")
-    return context
