@@ -45,7 +45,7 @@ while not over.is_set():
 HOLD = """
 with limiter._shared.locked() as descriptor:
     print("held", flush=True)
-    time.sleep(600)
+    sys.stdin.read()
 """
 
 

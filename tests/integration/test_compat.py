@@ -362,13 +362,13 @@ def test_ctrl_c_between_callbacks_is_no_error_of_theirs(
 @pytest.mark.parametrize("place", ["waiting", "in a callback"])
 def test_ctrl_c_closes_and_returns(place: str) -> None:
     code = f"""
-import signal, sys, time
+import signal, sys, threading
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from wsresilient.compat import WebSocketApp
 def opened(ws):
     print("open", flush=True)
     if {place == "in a callback"}:
-        time.sleep(60)
+        threading.Event().wait(60)
 app = WebSocketApp(
     sys.argv[1],
     on_open=opened,
