@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -389,10 +388,8 @@ print("returned")
         assert process.stderr is not None
         try:
             assert process.stdout.readline() == "open\n"
-            before = time.monotonic()
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=PATIENCE)
-            assert time.monotonic() - before < 5.0
         finally:
             process.kill()
             process.wait()

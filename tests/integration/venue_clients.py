@@ -101,5 +101,5 @@ def listening(
         yield Listening(ws, seen, messages)
     finally:
         before = time.monotonic()
-        assert ws.stop()
+        assert ws.stop(timeout=PATIENCE)
         assert time.monotonic() - before < STOP_BOUND

@@ -282,10 +282,10 @@ def test_a_bomb_costs_max_size_and_little_more() -> None:
 @pytest.mark.parametrize("size", [None, 65_536])
 def test_a_flood_of_final_blocks_takes_linear_time(size: int | None) -> None:
     flood = b"\x03\x00" * 30_000  # each of them a whole stream with nothing in it
-    started = time.perf_counter()
+    started = time.thread_time()
 
     assert inflate(MessageInflater(TAKEOVER), flood, size=size) == b""
-    assert time.perf_counter() - started < 2.0
+    assert time.thread_time() - started < 2.0
 
 
 # -- deflating -------------------------------------------------------------------------------

@@ -368,9 +368,9 @@ def test_many_fragments_are_joined_in_linear_time() -> None:
         frame(BINARY if n == 0 else CONTINUATION, b"z" * 1024, fin=n == pieces - 1)
         for n in range(pieces)
     )
-    started = time.perf_counter()
+    started = time.thread_time()
     [message] = feed(parser(), *(stream[n : n + 65_536] for n in range(0, len(stream), 65_536)))
-    elapsed = time.perf_counter() - started
+    elapsed = time.thread_time() - started
 
     assert message == b"z" * (8 * MIB)
     assert elapsed < 1.0
