@@ -72,7 +72,8 @@ class ResilientWebSocket(ConnectionMessages):
         it shares with others: every attempt waits for its turn.
     :param decoder: ``(payload) -> object`` for on_data and request(); None: JSON for a venue.
     :param reconnect: when to try again; None: ``ReconnectPolicy()``.
-    :param classify: ``(failure: Failure) -> Failure``, the last word on a failure.
+    :param classify: ``(failure: Failure) -> Failure``, the last word on a failure. While a
+        connection is replaced (``rotation="make_before_break"``) it may be asked on two threads.
     :param endpoint_policy: when one of several URLs is left alone for a while, and which is
         preferred; None: ``EndpointPolicy()``.
     :param message_key: ``(message: Message) -> hashable``, with rotation="make_before_break": by
