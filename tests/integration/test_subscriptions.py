@@ -300,9 +300,8 @@ def test_a_request_without_an_answer_ends_in_time_or_with_the_connection() -> No
                 caught.append(error)
 
         asking = threading.Thread(target=ask, daemon=True)
-        asked = len(exchange.requests)
         asking.start()
-        wait_until(lambda: len(exchange.requests) > asked, PATIENCE)
+        wait_until(lambda: any("kline" in str(one.payload) for one in exchange.requests), PATIENCE)
         exchange.abort_all()
         asking.join(PATIENCE)
         assert isinstance(caught[0], NotConnectedError)
