@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -431,7 +432,7 @@ def test_windows_and_vetoes_are_kept(rotation: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(rotation_plan, "local_seconds_of_day", lambda: now[0])
     with trading(
         rotation=rotation,
-        max_age=3600.0,  # nobody lasts until the next window, so all are due in this one
+        max_age=7200.0,  # nobody lasts until the next window, so all are due in this one
         rotate_window=("03:00", "04:00"),
         may_rotate=may_rotate,
     ) as market:
@@ -452,6 +453,37 @@ def test_windows_and_vetoes_are_kept(rotation: str, monkeypatch: pytest.MonkeyPa
         allowed.update(("pool-1", "pool-3"))
         wait_until(lambda: statistics()["rotations"] == 3)
         settle(market.pool)
+        wait_until(lambda: first.isdisjoint(market.exchange.connections))
+
+
+@pytest.mark.parametrize("rotation", [MAKE, BREAK])
+def test_a_veto_and_a_window_hold_beyond_max_age(
+    rotation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, asked, is_allowed = [2 * 3600.0], list[str](), threading.Event()
+
+    def may_rotate(name: str) -> bool:
+        asked.append(name)
+        return is_allowed.is_set()
+
+    monkeypatch.setattr(rotation_plan, "local_seconds_of_day", lambda: now[0])
+    settings: dict[str, Any] = {
+        "rotate_window": ("03:00", "04:00"),
+        "may_rotate": may_rotate,
+        "max_age": 0.3,
+    }
+    with trading(pairs=2, connections=2, rotation=rotation, **settings) as market:
+        members = market.pool._roster.members()
+        first = set(market.exchange.connections)
+        wait_until(lambda: all((member.age or 0.0) > 0.6 for member in members))
+        assert asked == []
+        now[0] = 3 * 3600.0
+        wait_until(lambda: set(asked) == {"pool-1", "pool-2"})
+        wait_until(lambda: len(asked) > 10)
+        assert market.pool.get_statistics()["rotations"] == 0
+        assert set(market.exchange.connections) == first
+        is_allowed.set()
+        wait_until(lambda: market.pool.get_statistics()["rotations"] >= 2)
         wait_until(lambda: first.isdisjoint(market.exchange.connections))
 
 

@@ -17,6 +17,7 @@ from wsresilient import (
     SubscriptionLimitError,
     WSResilientError,
 )
+from wsresilient.runtime.pool_connection import PoolConnection
 from wsresilient.testing import FakeExchange, wait_until
 
 from .clients import library_threads
@@ -210,6 +211,34 @@ def test_handlers_that_change_the_pool_deadlock_with_nobody() -> None:
         assert pool.stop(PATIENCE)
         assert errors == []
         wait_until(lambda: left_over() == [])
+
+
+@pytest.mark.parametrize("meanwhile", ["stopped", "let go"])
+def test_a_connection_whose_start_comes_too_late_does_not_live_on(
+    meanwhile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[PoolConnection] = []
+    start = PoolConnection.start
+
+    def start_late(self: PoolConnection) -> object:
+        late.append(self)
+        if meanwhile == "stopped":
+            pool._request_stop()
+        else:
+            pool.unsubscribe("btcusdt@trade")
+            pool._keeper.close_empty()
+            pool._roster.forget_ended()
+        return start(self)
+
+    monkeypatch.setattr(PoolConnection, "start", start_late)
+    with FakeExchange("binance") as exchange:
+        pool = ConnectionPool(unpaced(exchange.venue, connects=None), **USUAL)
+        pool.subscribe("btcusdt@trade")
+        pool.start()
+        wait_until(lambda: late and not late[0].is_running)
+        assert pool.stop(PATIENCE)
+        wait_until(lambda: left_over() == [])
+        wait_until(lambda: exchange.connection_count == 0)
 
 
 # The process.

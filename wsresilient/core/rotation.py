@@ -4,15 +4,15 @@ Connections that were opened together must not be replaced together, so each has
 own, a number from 0 to 1 that follows from its name and stays the same over restarts.
 
 Without a window a connection is due at 88 to 98 % of ``max_age``, by its place. With a window
-(``("03:00", "04:00")``, local time) it is due inside of it, at its place in the first four fifths,
-if it would be too old before the next window opens. A connection that comes up at the very
+(``("03:00", "04:00")``, local time) it is due inside of it only, at its place in the first four
+fifths, if it would be too old before the next window opens. A connection that comes up at the very
 beginning of a window, so that it cannot last until the next one either, is due a second time in
-the same window.
+the same window. Where ``max_age`` is shorter than the window, it is due inside of it as without.
 
-Whatever the window and a veto say, a connection is overdue 60 to 300 s before ``max_age``, or 0.4
-to 2 % of it where that is less, since the exchange would cut it soon after. That happens outside
-of the window where ``max_age`` is too short to last from one window to the next, on the day on
-which the clocks go back, and when a window is skipped as they go forward.
+So a window and a veto may let a connection get older than ``max_age``: it is the user who says so.
+But whatever they say, it is overdue 60 to 300 s before the exchange would cut it, or 0.4 to 2 % of
+that age where that is less. That happens on the day on which the clocks go back, and when a window
+is skipped as they go forward.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["RotationDue", "RotationWindow", "parse_window", "place_of", "rotatio
 DAY = 86400.0
 #: Without a window: the latest point, and how far before it the earliest is; parts of max_age.
 LATEST, SPREAD = 0.98, 0.10
-#: The longest time before max_age at which a connection is overdue; as seconds and as a part.
+#: The longest time before an age at which a connection has to be replaced; in seconds, as a part.
 MARGIN, MARGIN_PART = 300.0, 0.02
 #: Inside of a window: the last fifth is for those that take long.
 USED_PART = 0.8
@@ -115,6 +115,7 @@ def rotation_due(
     name: str,
     seconds_of_day: float,
     window: RotationWindow | None = None,
+    cut_at: float | None = None,
 ) -> RotationDue:
     """Say whether a connection is to be rotated now.
 
@@ -123,19 +124,24 @@ def rotation_due(
     :param name: the connection's.
     :param seconds_of_day: local time, seconds since midnight as the clock on the wall shows it.
     :param window: when rotations may happen; None: at any time.
+    :param cut_at: seconds after which the exchange cuts every connection; None: it does not.
     """
     if max_age is None:
         return RotationDue.NO
     place = place_of(name)
-    limit = max_age - min(MARGIN, MARGIN_PART * max_age) * (0.2 + 0.8 * place)
-    if age >= limit:
+    if cut_at is not None and age >= _shortly_before(cut_at, place):
         return RotationDue.OVERDUE
-    if window is None:
+    offset = None if window is None else window.offset(seconds_of_day)
+    if window is None or (offset is not None and max_age <= window.length):
         is_due = age >= max_age * (LATEST - SPREAD * place)
     else:
-        offset = window.offset(seconds_of_day)
+        limit = _shortly_before(max_age, place)
         is_due = offset is not None and _is_due_in_window(age, limit, place, offset, window.length)
     return RotationDue.DUE if is_due else RotationDue.NO
+
+
+def _shortly_before(end: float, place: float) -> float:
+    return end - min(MARGIN, MARGIN_PART * end) * (0.2 + 0.8 * place)
 
 
 def _is_due_in_window(age: float, limit: float, place: float, offset: float, length: float) -> bool:
@@ -145,8 +151,10 @@ def _is_due_in_window(age: float, limit: float, place: float, offset: float, len
     # Whoever comes up later in the window than this lasts until the next one.
     earliest = max(0.0, DAY - limit)
     if earliest >= USED_PART * length:
-        # Nobody lasts that long: once in each window, and between them when it is overdue.
+        # Nobody lasts that long: once in each window.
         earliest = 0.0
         if age <= offset:
             return False
+    elif age >= limit:
+        return True  # it is too old to wait for its place
     return offset >= earliest + place * (USED_PART * length - earliest)

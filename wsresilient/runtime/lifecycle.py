@@ -85,6 +85,8 @@ class ConnectionLifecycle:
         self._life: Supervisor | None = None
         self._gate: Callable[[Batch], list[Payload]] | None = None
         self._rotate: Callable[[Failure], bool] | None = None
+        #: For pools: it has left for good, so that a start() that comes late must not begin.
+        self.is_retired = False
         #: Whether stop() has waited in vain already, so that the end of the process need not.
         self.stop_timed_out = False
 
@@ -115,6 +117,8 @@ class ConnectionLifecycle:
                     return self
                 self._wait_for_end(life)
             with self._starting:
+                if self.is_retired:
+                    return self
                 if self._life is life:  # and no other thread was quicker
                     if life is not None:
                         self._status.keep_counts(life.delivery)

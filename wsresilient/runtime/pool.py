@@ -71,7 +71,8 @@ class ConnectionPool(PoolHealth):
     :param rotate_window: ``("03:00", "04:00")``, local time of the host: when planned rotations
         happen. None: at any time, spread over the connections.
     :param may_rotate: ``(connection_name) -> bool``: a veto. It is called on the pool's thread,
-        so it must not wait.
+        so it must not wait. Window and veto hold until shortly before the exchange would cut the
+        connection, though it gets older than ``max_age``.
     :param message_key: ``(message) -> hashable``: a message's identity; None, also as its
         answer: the venue's, else the data itself, so that equal data counts once.
     :param auto_restart: restart connections that have failed for good, but for those whose
@@ -122,20 +123,27 @@ class ConnectionPool(PoolHealth):
             unhealthy_after=unhealthy_after,
             balance=balance,
         )
-        make = connection_maker(
-            url,
-            venue=chosen,
-            on_data=on_data,
-            on_message=on_message,
-            on_gap=on_gap,
-            connect_limiter=budget_of(chosen) if connect_limiter is None else connect_limiter,
+        connections = {
+            "venue": chosen,
+            "on_data": on_data,
+            "on_message": on_message,
+            "on_gap": on_gap,
+            "connect_limiter": budget_of(chosen) if connect_limiter is None else connect_limiter,
             **connection_settings,
-        )
+        }
+        make = connection_maker(url, **connections)
         shown_name = name or chosen.name
         has_auth = connection_settings.get("auth") is not None
         private = chosen.private_topics if has_auth else ()
         config = checked_config(make, f"{shown_name}-0", private)
-        plan = RotationPlan(config.max_age, window=rotate_window, may_rotate=may_rotate)
+        plan = RotationPlan(
+            config.max_age,
+            window=rotate_window,
+            may_rotate=may_rotate,
+            cut_at=chosen.limits.max_age,
+        )
+        if plan.is_restricted:  # else a connection would see to its age by itself
+            make = connection_maker(url, **{**connections, "max_age": None})
         super().__init__(
             name=shown_name,
             venue=chosen,
@@ -144,7 +152,7 @@ class ConnectionPool(PoolHealth):
             private=private,
             has_credentials=has_auth,
             make=make,
-            is_due=plan.is_due,
+            rotation_plan=plan,
             message_key=message_key,
             on_state_change=on_state_change,
             on_error=connection_settings.get("on_error"),

@@ -20,6 +20,7 @@ from .pool_member import PoolMember
 from .pool_moves import PoolMoves
 from .pool_roster import PoolRoster
 from .pool_warmup import WarmUp
+from .rotation_plan import RotationPlan
 from .threads import gather, spawn
 
 __all__ = ["PoolKeeper"]
@@ -48,8 +49,7 @@ class PoolKeeper:
     :param moves: the handovers.
     :param make: makes the successor of a member, not started.
     :param plan: gives the moves that even the members out.
-    :param is_due: tells whether a member of this name and age is to be rotated; a user's function
-        may be behind it.
+    :param rotation_plan: tells which members are to be rotated; it calls the user's veto.
     :param has_spare: tells whether one connection more may be open for a while.
     """
 
@@ -62,7 +62,7 @@ class PoolKeeper:
         *,
         make: Callable[[PoolMember], PoolMember],
         plan: Callable[[], Iterable[Move]],
-        is_due: Callable[[str, float], bool],
+        rotation_plan: RotationPlan,
         has_spare: Callable[[], bool],
     ) -> None:
         self._name = name
@@ -71,7 +71,7 @@ class PoolKeeper:
         self._moves = moves
         self._make = make
         self._plan = plan
-        self._is_due = is_due
+        self._rotation_plan = rotation_plan
         self._has_spare = has_spare
         self._warm_up = WarmUp(
             batch_size=settings.connect_batch_size,
@@ -185,7 +185,7 @@ class PoolKeeper:
             moves = self._moves
             if moves.is_under_way or not moves.has_settled or self._rejoining:
                 return BUSY_PAUSE
-            idle = IDLE_PAUSE
+            idle = min(IDLE_PAUSE, max(BUSY_PAUSE, self._rotation_plan.ask_every))
             if self._settings.auto_restart:
                 idle = max(BUSY_PAUSE, min(idle, self._settings.unhealthy_after / 2))
             return min(idle, self._warm_up.wait(now))
@@ -219,11 +219,11 @@ class PoolKeeper:
     def _ask_who_is_due(self, now: float) -> None:
         if now < self._ask_at:
             return
-        self._ask_at = now + IDLE_PAUSE
+        self._ask_at = now + min(IDLE_PAUSE, self._rotation_plan.ask_every)
         for member in self._roster.members():
             is_asked = member in self._to_rotate or member.replacement is not None
             age = None if is_asked else member.age
-            if age is not None and self._is_due(member.name, age):
+            if age is not None and self._rotation_plan.is_due(member.name, age):
                 self.rotate_soon(member, "it is due")
 
     def _begin_rotations(self, now: float) -> None:

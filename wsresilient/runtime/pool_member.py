@@ -282,6 +282,9 @@ class PoolMember:
         if self.ws.is_ending:
             return False
         self.ws.start()
+        if not self.is_started or self.ws.is_retired:
+            # Another thread has stopped the pool, or let this one go, while it was being started.
+            self.ws.request_stop("its pool was stopped meanwhile")
         return True
 
     def restart(self, now: float) -> bool:

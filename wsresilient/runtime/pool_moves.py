@@ -136,7 +136,7 @@ class PoolMoves:
                 handover.include(topics)
                 self._subscribe(new, topics)
                 new.is_started = True
-            new.ws.start()
+            new.begin()
 
         handover = self._handover(old.topics(), old, new, begin, now)
         old.replacement = Replacement(new, handover)

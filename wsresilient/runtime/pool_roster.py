@@ -79,6 +79,7 @@ class PoolRoster:
             self._note_leaving(member)
 
     def _note_leaving(self, member: PoolMember) -> None:
+        member.ws.is_retired = True
         if member not in self._leaving:
             self._leaving.append(member)
             wanted = {topic for one in self._members.values() for topic in one.topics()}

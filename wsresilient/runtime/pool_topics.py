@@ -27,6 +27,7 @@ from .pool_member import PoolMember
 from .pool_moves import PoolMoves
 from .pool_roster import PoolRoster
 from .redundancy import RedundancyGate
+from .rotation_plan import RotationPlan
 from .subscriber import TopicHandler, checked_topics
 
 __all__ = ["PoolTopics"]
@@ -46,7 +47,7 @@ class PoolTopics:
     :param channels: what :meth:`add_pair` subscribes of a symbol.
     :param private: topics that need credentials on a connection of their own.
     :param make: ``(name, private, seen)``: makes a connection.
-    :param is_due: ``(connection_name, age)``: whether it is to be rotated.
+    :param rotation_plan: tells which connection is to be rotated.
     :param message_key: names a message, or None.
     :param on_state_change: is told of all connections, or None.
     """
@@ -61,7 +62,7 @@ class PoolTopics:
         private: Iterable[str],
         has_credentials: bool,
         make: MakeConnection,
-        is_due: Callable[[str, float], bool],
+        rotation_plan: RotationPlan,
         message_key: Callable[[Message], Hashable] | None,
         on_state_change: Callable[[StateChange], object] | None,
     ) -> None:
@@ -90,7 +91,7 @@ class PoolTopics:
             self._moves,
             make=self._successor_of,
             plan=self._planned_moves,
-            is_due=is_due,
+            rotation_plan=rotation_plan,
             has_spare=self._has_spare,
         )
         # Guarded by the roster's lock:

@@ -46,25 +46,35 @@ def live(
     shift: float = 0.0,
     shift_at: float = 1e9,
     veto: bool = False,
+    cut_at: float | None = None,
 ) -> Iterator[Rotation]:
     """Let connections live for days; each that is due is replaced within the step.
 
     :param born: when all of them are opened.
     :param shift: seconds by which the clock on the wall is changed at ``shift_at``.
     :param veto: against every rotation that is only due.
+    :param cut_at: when the exchange would cut it.
     """
     for name in names:
         now = birth = born
         while now < days * DAY:
             local = (now + (shift if now >= shift_at else 0.0)) % DAY
             age = now - birth
-            due = rotation_due(age, max_age=max_age, name=name, seconds_of_day=local, window=window)
+            due = rotation_due(
+                age,
+                max_age=max_age,
+                name=name,
+                seconds_of_day=local,
+                window=window,
+                cut_at=cut_at,
+            )
             if due is OVERDUE or (due is DUE and not veto):
                 yield Rotation(name, now, local, age, due)
                 birth = now
             is_near = window is not None and window.offset(local + LONG_STEP) is not None
             is_open = window is not None and window.offset(local) is not None
-            now += SHORT_STEP if is_near or is_open or age > 0.86 * max_age else LONG_STEP
+            is_old = age > 0.86 * (cut_at or max_age)
+            now += SHORT_STEP if is_near or is_open or is_old else LONG_STEP
 
 
 # The place of a connection.
@@ -88,17 +98,22 @@ def test_any_name_has_a_place(name: str) -> None:
 
 
 @given(st.sampled_from(NAMES), st.floats(0.001, 2 * DAY), st.floats(0.0, DAY - 1))
-def test_a_connection_is_due_at_88_to_98_percent_and_overdue_before_its_end(
+def test_a_connection_is_due_at_88_to_98_percent_and_overdue_before_it_is_cut(
     name: str, max_age: float, seconds_of_day: float
 ) -> None:
     def at(part: float) -> RotationDue:
         return rotation_due(
-            part * max_age, max_age=max_age, name=name, seconds_of_day=seconds_of_day
+            part * max_age,
+            max_age=max_age,
+            name=name,
+            seconds_of_day=seconds_of_day,
+            cut_at=2 * max_age,
         )
 
     assert at(0.879) is NO
-    assert at(0.981) in (DUE, OVERDUE)
-    assert at(0.9997) is OVERDUE
+    assert at(0.981) is DUE
+    assert at(1.9) is DUE
+    assert at(1.9997) is OVERDUE
 
 
 def test_connections_that_were_opened_together_are_replaced_over_time() -> None:
@@ -152,10 +167,22 @@ def test_connections_that_last_for_days_are_replaced_in_the_last_window_before_t
     assert 1.9 < min(ages) < max(ages) < 3.0
 
 
-def test_connections_that_cannot_wait_for_the_window_are_replaced_outside_of_it() -> None:
+def test_connections_that_cannot_wait_for_the_window_are_replaced_once_in_each() -> None:
+    """Older than max_age, since the user asks for the window."""
     rotations = list(live(NAMES[:20], max_age=10 * HOUR, days=6, window=THREE_TO_FOUR))
 
-    assert max(rotation.age for rotation in rotations) < 10 * HOUR
+    assert {int(rotation.local // HOUR) for rotation in rotations} == {3}
+    nightly = Counter((rotation.name, int(rotation.at // DAY)) for rotation in rotations)
+    assert set(nightly.values()) == {1}
+    assert len(rotations) == 20 * 5
+
+
+def test_connections_that_would_be_cut_before_the_window_are_replaced_outside_of_it() -> None:
+    rotations = list(
+        live(NAMES[:20], max_age=10 * HOUR, cut_at=11 * HOUR, days=6, window=THREE_TO_FOUR)
+    )
+
+    assert 10 * HOUR < max(rotation.age for rotation in rotations) < 11 * HOUR
     nightly = Counter(
         (rotation.name, int(rotation.at // DAY))
         for rotation in rotations
@@ -163,6 +190,14 @@ def test_connections_that_cannot_wait_for_the_window_are_replaced_outside_of_it(
     )
     assert set(nightly.values()) == {1}
     assert len(rotations) <= 20 * 6 * 4
+
+
+def test_connections_of_minutes_are_replaced_all_through_the_window() -> None:
+    rotations = list(live(NAMES[:20], max_age=600.0, days=1.5, window=THREE_TO_FOUR))
+
+    assert {int(rotation.local // HOUR) for rotation in rotations} == {3}
+    counts = Counter(rotation.name for rotation in rotations)
+    assert min(counts.values()) >= 6
 
 
 def test_a_window_may_go_over_midnight() -> None:
@@ -180,7 +215,13 @@ def test_nothing_gets_too_old_when_the_clocks_change(shift: float, start: str) -
     assert window is not None
     rotations = list(
         live(
-            NAMES[:15], max_age=DAY, days=8, window=window, shift=shift, shift_at=4 * DAY + 2 * HOUR
+            NAMES[:15],
+            max_age=DAY,
+            cut_at=DAY,
+            days=8,
+            window=window,
+            shift=shift,
+            shift_at=4 * DAY + 2 * HOUR,
         )
     )
 
@@ -192,9 +233,16 @@ def test_nothing_gets_too_old_when_the_clocks_change(shift: float, start: str) -
     assert max(nights.values()) <= 3
 
 
+@pytest.mark.parametrize("window", [None, THREE_TO_FOUR])
+def test_a_veto_holds_for_ever_where_nobody_cuts_connections(window: Any) -> None:
+    assert list(live(NAMES[:10], max_age=DAY, days=3, window=window, veto=True)) == []
+
+
 def test_a_veto_delays_it_until_it_is_overdue() -> None:
     for window in (None, THREE_TO_FOUR):
-        rotations = list(live(NAMES[:10], max_age=DAY, days=3, window=window, veto=True))
+        rotations = list(
+            live(NAMES[:10], max_age=20 * HOUR, cut_at=DAY, days=3, window=window, veto=True)
+        )
 
         assert {rotation.due for rotation in rotations} == {OVERDUE}
         left = [DAY - rotation.age for rotation in rotations]
@@ -216,7 +264,12 @@ def test_once_overdue_it_stays_so_and_it_always_is_before_its_end(
 
     def at(age: float) -> RotationDue:
         return rotation_due(
-            age, max_age=max_age, name=name, seconds_of_day=seconds_of_day, window=window
+            age,
+            max_age=0.9 * max_age,
+            name=name,
+            seconds_of_day=seconds_of_day,
+            window=window,
+            cut_at=max_age,
         )
 
     assert at(max_age) is OVERDUE

@@ -54,14 +54,30 @@ def test_a_veto_counts_until_it_is_overdue() -> None:
         asked.append(name)
         return False
 
-    plan = RotationPlan(1000.0, may_rotate=veto)
+    plan = RotationPlan(1000.0, may_rotate=veto, cut_at=2000.0)
 
     assert not plan.is_due("x", 100.0)
     assert asked == []
     assert not plan.is_due("x", 981.0)
-    assert asked == ["x"]
-    assert plan.is_due("x", 999.0)
-    assert asked == ["x"]
+    assert not plan.is_due("x", 1900.0)
+    assert asked == ["x", "x"]
+    assert plan.is_due("x", 1999.0)
+    assert asked == ["x", "x"]
+
+
+def test_who_asks_the_plan_comes_before_max_age() -> None:
+    assert RotationPlan(None).ask_every == float("inf")
+    assert RotationPlan(2.0).ask_every == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_restricted"),
+    [({}, False), ({"window": ("03:00", "04:00")}, True), ({"may_rotate": bool}, True)],
+)
+def test_a_plan_tells_whether_it_may_let_connections_get_older(
+    settings: dict[str, Any], is_restricted: bool
+) -> None:
+    assert RotationPlan(1000.0, **settings).is_restricted is is_restricted
 
 
 def test_a_veto_that_raises_is_none(caplog: pytest.LogCaptureFixture) -> None:
