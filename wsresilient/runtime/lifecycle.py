@@ -283,9 +283,10 @@ class ConnectionLifecycle:
             self.join()
         except KeyboardInterrupt:
             # A second Ctrl-C does not wait for the close handshake any more.
-            self.request_stop("interrupted (Ctrl-C)")
             with contextlib.suppress(KeyboardInterrupt):
+                self.request_stop("interrupted (Ctrl-C)")
                 self.stop()
+            self.request_stop("interrupted (Ctrl-C)")  # the second may have come before the first
             return
         self._raise_if_failed()
 
