@@ -275,6 +275,23 @@ def test_freshness_is_told_for_each_topic() -> None:
         assert not client.ws.is_fresh("solusdt@trade", max_age=PATIENCE)
 
 
+def test_the_first_question_about_a_topic_is_answered_by_what_is_known() -> None:
+    raw: list[str | bytes] = []
+    with (
+        FakeExchange("binance") as exchange,
+        listening(
+            exchange, "btcusdt@trade", "ethusdt@trade", on_data=None, on_message=raw.append
+        ) as client,
+    ):
+        client.wait_for_topics("btcusdt@trade", "ethusdt@trade")
+        wait_until(lambda: raw, PATIENCE)
+        assert client.ws.is_fresh("btcusdt@trade", PATIENCE)
+        assert not client.ws.is_fresh("solusdt@trade", PATIENCE)
+        exchange.silence("btcusdt@trade")
+        wait_until(lambda: not client.ws.is_fresh("btcusdt@trade", 0.3), PATIENCE)
+        assert client.ws.is_fresh("ethusdt@trade")
+
+
 def test_a_request_gets_the_answer_with_its_id() -> None:
     with FakeExchange("binance") as exchange, listening(exchange, "btcusdt@trade") as client:
         client.wait_for_topics("btcusdt@trade")

@@ -62,7 +62,7 @@ class Thresholds:
 
     window: float = _number(300.0, exclusive=True, optional=False)
     error_rate: float | None = _number(0.05)
-    min_errors: int = _count(3, optional=False)
+    min_errors: int = _count(1, optional=False)
     reconnects_per_hour: int | None = _count(10)
     stale_after: float | None = _number(STALE_AFTER)
     lost_after: float | None = _number(30.0)

@@ -87,7 +87,8 @@ class WebhookNotifier:
 
     :param url: ``https://`` or ``http://``. It is never shown.
     :param format: "json", "slack" or "telegram".
-    :param chat_id: for Telegram: a number, or "@channel".
+    :param chat_id: for Telegram: a number, or "@channel"; None: the URL names it
+        (``.../sendMessage?chat_id=...``).
     :param headers: additional ones, such as Authorization.
     :param timeout: seconds for all of it, from connecting to the end of the answer. A receiver
         that takes longer is asked again, and may have got the notice twice.
@@ -108,10 +109,10 @@ class WebhookNotifier:
         parts = _checked_url(url)
         check_choice("format", format, FORMATS)
         check_seconds("timeout", timeout, exclusive=True)
-        if (format == "telegram") is (chat_id is None):
+        if format != "telegram" and chat_id is not None:
             raise ConfigurationError(
                 f"chat_id is {chat_id!r:.40} and format {format!r}; "
-                "allowed: chat_id= with format='telegram', and only there"
+                "allowed: chat_id= with format='telegram' only"
             )
         if retry is not None and not isinstance(retry, ReconnectPolicy):
             raise ConfigurationError(f"retry is {retry!r:.60}; allowed: a ReconnectPolicy, or None")
@@ -133,7 +134,8 @@ class WebhookNotifier:
         if self._format == "slack":
             return {"text": _escape_for_slack(_as_text(alert))}
         if self._format == "telegram":
-            return {"chat_id": self._chat_id, "text": _as_text(alert)}
+            receiver = {} if self._chat_id is None else {"chat_id": self._chat_id}
+            return {**receiver, "text": _as_text(alert)}
         return _as_json(alert)
 
     def send(self, alert: Alert) -> Receipt:

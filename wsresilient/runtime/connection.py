@@ -68,8 +68,9 @@ class ResilientWebSocket(ConnectionMessages):
         that suit it; ``url`` may be left out then.
     :param auth: Credentials, or a callable returning them, asked at every login.
     :param channels: what :meth:`add_pair` subscribes of a symbol.
-    :param connect_limiter: a :class:`~wsresilient.ConnectLimiter`, the budget of connects that
-        it shares with others: every attempt waits for its turn.
+    :param connect_limiter: a :class:`~wsresilient.ConnectLimiter` or
+        :class:`~wsresilient.RateLimiter`, the budget of connects that it shares with others:
+        every attempt waits for its turn.
     :param decoder: ``(payload) -> object`` for on_data and request(); None: JSON for a venue.
     :param reconnect: when to try again; None: ``ReconnectPolicy()``.
     :param classify: ``(failure: Failure) -> Failure``, the last word on a failure. While a

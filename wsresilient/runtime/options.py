@@ -115,7 +115,8 @@ class ConnectionOptions:
         check_callable("classify", classify)
         if connect_limiter is not None and not callable(getattr(connect_limiter, "reserve", None)):
             raise ConfigurationError(
-                f"connect_limiter is {connect_limiter!r:.60}; allowed: a ConnectLimiter, or None"
+                f"connect_limiter is {connect_limiter!r:.60}; allowed: a ConnectLimiter, a "
+                "RateLimiter, or None"
             )
         if endpoint_policy is not None and not isinstance(endpoint_policy, EndpointPolicy):
             raise ConfigurationError(

@@ -57,8 +57,9 @@ class ConnectionPool(PoolHealth):
     :param max_subscriptions_per_connection: topics of one; the venue's own limit counts too.
     :param connect_batch_size: so many connections are opened at once,
     :param connect_batch_interval: and the next ones so many seconds later.
-    :param connect_limiter: a :class:`~wsresilient.ConnectLimiter` that is shared with other
-        pools or processes; None: one of its own, where the venue limits connects.
+    :param connect_limiter: a :class:`~wsresilient.ConnectLimiter` or
+        :class:`~wsresilient.RateLimiter` that is shared with other pools, the first also with
+        other processes; None: one of its own, where the venue limits connects.
     :param on_data: ``(message: Message)``.
     :param on_message: ``(payload: str | bytes)``.
     :param on_state_change: ``(change: StateChange)``, of every connection.

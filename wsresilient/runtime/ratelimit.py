@@ -55,6 +55,10 @@ class RateLimiter:
                 return 0.0
             return (1.0 - self._tokens) / self._rate
 
+    def reserve(self) -> float:
+        """Do the same as :meth:`try_acquire`, for ``connect_limiter=``: a token is a connect."""
+        return self.try_acquire()
+
     def take(self) -> None:
         """Take a token though there may be none: for what must not wait, such as heartbeats.
 

@@ -6,7 +6,7 @@ remembers for :meth:`Router.is_fresh`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..core.continuity import Order, SequenceTracker, Verdict
@@ -52,8 +52,7 @@ class Router:
         self._tracker = SequenceTracker()
         self._generation = 0  # that the tracker follows
         self._has_complained = False  # of the venue's sequence()
-        #: Whether somebody has asked for the freshness of a topic, so that it is kept.
-        self.is_freshness_wanted = False
+        self._is_freshness_wanted = False
 
     @property
     def finds_gaps(self) -> bool:
@@ -74,7 +73,7 @@ class Router:
             or has("unrouted")
             or self.has_handlers
             or self.finds_gaps
-            or self.is_freshness_wanted
+            or self._is_freshness_wanted
         )
 
     def message(self, payload: Payload, batch: Batch) -> Message:
@@ -121,6 +120,18 @@ class Router:
             # A long one that nobody has subscribed is of the server's making.
             if topic is not None and (len(topic) <= LONGEST_REMEMBERED or topic in index):
                 seen[topic] = now
+
+    def begin_freshness(self, topics: Iterable[str], age: float | None) -> None:
+        """Remember from now on when data of each topic came.
+
+        :param topics: those that bring data.
+        :param age: seconds since any data came: the best that is known of each of them now.
+        """
+        self._is_freshness_wanted = True
+        if age is not None:
+            at = monotonic() - age
+            for topic in topics:
+                self._seen.setdefault(topic, at)
 
     def age(self, topic: str) -> float | None:
         """Seconds since data of a topic came, or None."""

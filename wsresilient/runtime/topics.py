@@ -70,8 +70,11 @@ class ConnectionTopics(ConnectionLifecycle):
         except Exception:  # whoever delivers it finds it again, and tells it
             return None
 
-    def is_fresh(self, topic: str | None = None, *, max_age: float) -> bool:
+    def is_fresh(self, topic: str | None = None, max_age: float = 60.0) -> bool:
         """Tell whether data has come lately.
+
+        Where nobody takes messages apart (only on_message), topics are told apart from the first
+        question on; until then the data of the connection counts for each confirmed one.
 
         :param topic: None: any data of the connection.
         :param max_age: seconds.
@@ -82,7 +85,8 @@ class ConnectionTopics(ConnectionLifecycle):
         if topic is not None:
             subscriber, router = self._need_topics(topic)
             (checked,) = subscriber.checked([topic])
-            router.is_freshness_wanted = True
+            if not router.is_needed:
+                router.begin_freshness(self.confirmed_subscriptions, age)
             age = router.age(checked)
         return age is not None and age <= max_age
 

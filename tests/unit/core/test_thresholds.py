@@ -15,7 +15,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert dataclasses.asdict(Thresholds()) == {
         "window": 300.0,
         "error_rate": 0.05,
-        "min_errors": 3,
+        "min_errors": 1,
         "reconnects_per_hour": 10,
         "stale_after": 60.0,
         "lost_after": 30.0,

@@ -340,7 +340,7 @@ def test_recorded_connections_are_diagnosed() -> None:
     assert found.keys() == ISSUES
     concerned = {issue: [one["connection"] for one in found[issue]] for issue in ISSUES}
     assert {issue: names for issue, names in concerned.items() if names} == {
-        "high_error_rate": ["errors", "nothing but errors"],
+        "high_error_rate": ["errors", "nothing but errors", "one error"],
         "frequent_reconnects": ["reconnects"],
         "lost_connections": ["failed"],
     }

@@ -96,6 +96,11 @@ def test_telegram_gets_the_chat_and_a_text() -> None:
     }
 
 
+def test_for_telegram_the_url_may_name_the_chat() -> None:
+    notifier = WebhookNotifier(TELEGRAM + "?chat_id=5", format="telegram")
+    assert set(notifier.payload(RESOLVED)) == {"text"}
+
+
 @pytest.mark.parametrize("extra", [{"format": "slack"}, {"format": "telegram", "chat_id": "@me"}])
 def test_a_long_detail_is_cut(extra: dict[str, Any]) -> None:
     alert = Alert("slow_handlers", "feed", "firing", "x" * 100_000)
@@ -246,8 +251,7 @@ def test_what_is_no_url_is_refused_without_showing_it(url: Any) -> None:
     ("arguments", "why"),
     [
         ({"format": "xml"}, "format is 'xml'; allowed: 'json', 'slack', 'telegram'"),
-        ({"format": "telegram"}, "allowed: chat_id= with format='telegram', and only there"),
-        ({"chat_id": 5}, "allowed: chat_id= with format='telegram', and only there"),
+        ({"chat_id": 5}, "allowed: chat_id= with format='telegram' only"),
         ({"timeout": 0}, "timeout is 0; allowed: "),
         ({"timeout": None}, "timeout is None; allowed: "),
         ({"headers": {"X": 5}}, "the value of header X"),

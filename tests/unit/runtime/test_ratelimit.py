@@ -51,6 +51,13 @@ def test_a_burst_goes_at_once_and_then_one_in_each_interval(clock: Clock) -> Non
     assert limiter.try_acquire() > 0.0
 
 
+def test_a_token_may_be_a_connect(clock: Clock) -> None:
+    limiter = RateLimiter(2.0, burst=1, clock=clock)
+
+    assert limiter.reserve() == 0.0
+    assert limiter.reserve() == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize(("rate", "at_once"), [(5.0, 5), (1.0, 1), (0.1, 1), (2.5, 2)])
 def test_without_a_burst_as_many_go_at_once_as_a_second_allows(
     rate: float, at_once: int, clock: Clock
