@@ -205,6 +205,24 @@ def test_other_credentials_that_are_accepted_go_on() -> None:
         assert "AuthenticationError" in ws.last_error
 
 
+def test_after_each_connection_other_credentials_may_be_given_again() -> None:
+    def behave(peer: Peer) -> None:
+        if peer.number in (1, 3):
+            peer.refuse("401 Unauthorized")
+        else:
+            peer.accept()
+            if peer.number == 2:
+                peer.close(1012, "restart")  # long before min_uptime
+            peer.serve()
+
+    with (
+        raw_server(behave, handshake=False) as server,
+        running(server.url, headers=lambda: {"X": "y"}, min_uptime=600.0) as (_, seen),
+    ):
+        seen.wait_for_opens(2)
+        assert server.count == 4
+
+
 @pytest.mark.parametrize("code", [4401, 4403])
 def test_close_codes_for_authentication_are_final(code: int) -> None:
     with raw_server(lambda peer: peer.close(code, "expired")) as server:

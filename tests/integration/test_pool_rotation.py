@@ -149,6 +149,7 @@ def test_rebalancing_moves_topics_under_a_numbered_stream() -> None:
         pool.unsubscribe(*gone)
         assert sorted(market.loads()) == [1, 6]
         assert pool.rebalance() == 2
+        assert sorted(market.loads()) == [3, 4]  # where they belong from now on
         assert pool.is_moving
         settle(pool)
         numbers.wait_for(kept, 5)

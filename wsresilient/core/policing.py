@@ -41,13 +41,18 @@ class RetryHistory:
         self._since = 0.0
         self._latest_kind: FailureKind | None = None
         self._in_a_row = 0  # failures of that kind
-        self._asked_for_credentials = False
+        self._refused: Failure | None = None  # after which other credentials were asked for
 
     def healthy(self) -> None:
         """Begin anew: the stream has been up for min_uptime."""
         self.count = 0
         self._latest_kind = None
-        self._asked_for_credentials = False
+        self._refused = None
+
+    def connected(self) -> None:
+        """Note that a connection came up: what a handshake refused before was replaced."""
+        if self._refused is not None and self._refused.status is not None:
+            self._refused = None
 
     def failed(
         self,
@@ -95,9 +100,9 @@ class RetryHistory:
         if not failure.retryable:
             if not (needs_credentials(failure) and self._credentials_can_change):
                 return "trying again cannot help"
-            if self._asked_for_credentials:
+            if self._refused is not None:
                 return "other credentials were refused as well"
-            self._asked_for_credentials = True
+            self._refused = failure
         if failure.budget is not None and self._in_a_row >= failure.budget:
             return f"it happened {self._in_a_row} times in a row"
         return ""

@@ -29,7 +29,7 @@ class PoolSettings:
     redundancy: int = 1
     rotation: str = "break_before_make"
     auto_restart: bool = False
-    unhealthy_after: float = 30.0
+    unhealthy_after: float = 5.0
     balance: str = "topics"
     handover_timeout: float = 60.0
 

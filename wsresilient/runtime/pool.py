@@ -78,7 +78,8 @@ class ConnectionPool(PoolHealth):
         answer: the venue's, else the data itself, so that equal data counts once.
     :param auto_restart: restart connections that have failed for good, but for those whose
         credentials were refused.
-    :param unhealthy_after: seconds after which :attr:`auto_restart` acts.
+    :param unhealthy_after: seconds after which ``auto_restart`` acts; twice as many each time that
+        it was in vain, up to five minutes.
     :param balance: "topics" or "rate": by what connections are compared when topics are placed.
     :param connection_settings: everything else that a ResilientWebSocket takes.
     :raises ConfigurationError: an argument is wrong.
@@ -106,7 +107,7 @@ class ConnectionPool(PoolHealth):
         may_rotate: Callable[[str], bool] | None = None,
         message_key: Callable[[Message], Hashable] | None = None,
         auto_restart: bool = False,
-        unhealthy_after: float = 30.0,
+        unhealthy_after: float = 5.0,
         balance: str = "topics",
         **connection_settings: Any,
     ) -> None:

@@ -128,9 +128,10 @@ class PoolKeeper:
         self._asked.append((member, why))
         self._wake.set()
 
-    def even_out_soon(self) -> None:
-        """Move topics as soon as nothing else moves; the roster's lock is held."""
+    def even_out(self) -> None:
+        """Move topics, as soon as nothing else moves; the roster's lock is held."""
         self._is_uneven = True
+        self._begin_moves(monotonic())
         self._wake.set()
 
     @property
@@ -284,11 +285,6 @@ class PoolKeeper:
             if old is not None and new is not None:
                 self._moves.move(topics, old, new, now)
 
-    def even_out_now(self) -> None:
-        """Move topics at once, while the pool is not started; the roster's lock is held."""
-        self._is_uneven = True
-        self._begin_moves(monotonic())
-
     def _moves_step(self, now: float) -> None:
         for member in self._moves.step(now):
             self._not_before[member.name] = now + ROTATE_AGAIN
@@ -317,15 +313,13 @@ class PoolKeeper:
             if member.ws.state is ConnectionState.DISCONNECTED and not member.ws.is_running:
                 # Somebody has stopped it, but for us: stop() and start() of the pool at once.
                 self._start_again(member)
-            elif (
-                self._settings.auto_restart
-                and member.is_given_up
-                and lasted >= self._settings.unhealthy_after
-                and member.rested_for(now) >= self._settings.unhealthy_after
-            ):
-                log.warning("%s: %s has failed and is restarted", self._name, member.name)
-                member.restarted_at = now
-                self._begin(member)
+            elif self._settings.auto_restart and member.is_given_up:
+                pause = member.restart_pause(self._settings.unhealthy_after)
+                if min(lasted, member.rested_for(now)) >= pause:
+                    log.warning("%s: %s has failed and is restarted", self._name, member.name)
+                    member.restarted_at = now
+                    member.restarts += 1
+                    self._begin(member)
 
     def _start_again(self, member: PoolMember) -> None:
         with self._roster.hold():

@@ -24,6 +24,9 @@ __all__ = ["ConnectionMetrics", "Handlers", "PoolMember", "Replacement"]
 #: Handlers of single topics.
 Handlers = Mapping[str, tuple[TopicHandler, ...]]
 
+#: The longest pause, in seconds, between two restarts of a connection that fails again and again.
+LONGEST_REST = 300.0
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConnectionMetrics:
@@ -69,6 +72,7 @@ class PoolMember:
     :param plane: with redundancy, each topic is on one member of each plane.
     :param key_of: names a message.
     :param redundancy: lets each message through once; None: there is one plane.
+    :ivar outgoing: topics that are moving away from it.
     :ivar is_started: whether its turn in the warm-up has come.
     :ivar is_hidden: whether it stands behind another one of its name, so that its state is not
         the state that users see.
@@ -76,6 +80,7 @@ class PoolMember:
     :ivar replacement: while it is being replaced.
     :ivar unhealthy_since: monotonic time, or None.
     :ivar restarted_at: monotonic time, or None.
+    :ivar restarts: how often its pool has restarted it since it was last healthy.
     """
 
     def __init__(
@@ -91,9 +96,11 @@ class PoolMember:
         self.is_started = False
         self.is_hidden = False
         self.incoming: set[str] = set()
+        self.outgoing: set[str] = set()
         self.replacement: Replacement | None = None
         self.unhealthy_since: float | None = None
         self.restarted_at: float | None = None
+        self.restarts = 0
         self._key_of = key_of
         self._subscriber = ws.subscriber
         self._subscriber.shown_limit = None  # a pool fills its connections on purpose
@@ -179,6 +186,7 @@ class PoolMember:
         """Want topics no more; the connection that is about to replace it is asked by itself."""
         gone = set(topics)
         self.incoming -= gone
+        self.outgoing -= gone
         mine = gone.intersection(self.ws.subscriptions)
         mine.update(gone.intersection(self.ws.failed_subscriptions))
         if mine:
@@ -265,6 +273,7 @@ class PoolMember:
         """Look whether it is healthy; returns seconds for which it has not been."""
         if self.ws.is_healthy:
             self.unhealthy_since = None
+            self.restarts = 0
             return 0.0
         if self.unhealthy_since is None:
             self.unhealthy_since = now
@@ -273,6 +282,10 @@ class PoolMember:
     def rested_for(self, now: float) -> float:
         """Seconds since it was restarted."""
         return float("inf") if self.restarted_at is None else now - self.restarted_at
+
+    def restart_pause(self, first: float) -> float:
+        """Seconds to rest before it is restarted by itself: longer each time it was in vain."""
+        return min(max(first, LONGEST_REST), first * 2.0**self.restarts)
 
     def begin(self) -> bool:
         """Start it, unless it runs.
@@ -306,7 +319,7 @@ class PoolMember:
         stats = self.ws.get_stats()
         return ConnectionMetrics(
             messages_received=stats["message_count"],
-            subscriptions_count=stats["subscribed_pairs"],
+            subscriptions_count=len({*self.topics(), *self.incoming} - self.outgoing),
             is_healthy=stats["is_healthy"],
             state=ConnectionState(stats["state"]),
             messages_per_minute=stats["messages_per_minute"],
@@ -323,5 +336,5 @@ class PoolMember:
         self._gating = threading.Lock()
         self._gates = ()
         self.is_started = False
-        self.incoming = set()
+        self.incoming, self.outgoing = set(), set()
         self.give_up_replacement()

@@ -157,6 +157,7 @@ class PoolMoves:
                     self._subscribe(new, handover.topics)
 
         new.incoming |= names
+        old.outgoing |= names
         handover = self._handover(names, old, new, begin, now)
         self._moving.append(_Moving(handover, old, new, retires=False, since=now))
 
@@ -194,6 +195,7 @@ class PoolMoves:
                 self._roster.let_go(one.new)
             else:
                 one.new.unsubscribe(one.handover.topics)
+                one.old.outgoing -= one.handover.topics
 
     # Steps, on the keeper's thread.
 
@@ -288,6 +290,7 @@ class PoolMoves:
             else:
                 self._draining.append(one)
                 new.unsubscribe(one.handover.topics)
+                one.old.outgoing -= one.handover.topics
         why = new.ws.last_error or f"not ready within {self._timeout:g} s"
         log.warning(
             "%s: %s keeps its topics, since the new connection did not get them: %s",

@@ -200,16 +200,15 @@ class PoolTopics:
     def rebalance(self) -> int:
         """Move topics so that connections differ by one at most; without a hole.
 
-        Returns at once; the moves go on by themselves, see :attr:`is_moving`.
+        Returns at once; the moves go on by themselves, see :attr:`is_moving`. From now on the
+        metrics count a topic where it moves to; while connections are replaced, from then on.
 
         :returns: how many topics move.
         """
         with self._roster.hold():
             count = len(self._planned_moves())
-            if count and self._is_started:
-                self._keeper.even_out_soon()
-            elif count:
-                self._keeper.even_out_now()
+            if count:
+                self._keeper.even_out()
             return count
 
     @property

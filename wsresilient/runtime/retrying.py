@@ -108,6 +108,7 @@ class Retrying:
         """
         if link.connected_at is None or not self._history.count:
             return math.inf
+        self._history.connected()
         uptime = now - link.connected_at
         if uptime < self._min_uptime:
             return max(0.05, self._min_uptime - uptime)

@@ -130,6 +130,25 @@ def test_after_a_healthy_time_credentials_may_be_asked_for_once_more() -> None:
     assert past.failed(UNAUTHORISED, now=0.0).delay is None
 
 
+def test_after_a_connection_however_short_a_handshake_may_be_refused_once_more() -> None:
+    past = history(changeable=True)
+    past.failed(UNAUTHORISED, now=0.0)
+    past.connected()
+    past.failed(REFUSED, now=1.0)
+
+    assert past.failed(UNAUTHORISED, now=2.0).delay is not None
+    assert past.failed(UNAUTHORISED, now=3.0).delay is None
+
+
+def test_a_login_that_is_refused_gets_one_more_attempt_however_often_it_connects() -> None:
+    past = history(changeable=True)
+    refused = UNAUTHORISED.replace(status=None)
+    past.failed(refused, now=0.0)
+    past.connected()
+
+    assert past.failed(refused, now=1.0).delay is None
+
+
 @pytest.mark.parametrize("changeable", [False, True])
 def test_the_user_s_classify_has_the_last_word_on_refused_credentials(changeable: bool) -> None:
     past = history(changeable=changeable)
