@@ -142,7 +142,7 @@ class ConnectionConfig:
 
     :param ping_interval: a ping every so many seconds; 0 switches pings off.
     :param ping_timeout: no sign of life for so long after a ping: reconnect.
-        ``ping_interval > ping_timeout > 0``.
+        ``ping_interval > ping_timeout > 0``; without pings it says nothing.
     :param open_timeout: one deadline for name, TCP, proxy, TLS and HTTP handshake together.
     :param close_timeout: how long a close handshake may last.
     :param send_timeout: how long the peer may take to accept what is sent.
@@ -172,7 +172,7 @@ class ConnectionConfig:
     """
 
     ping_interval: float = _seconds(60.0)
-    ping_timeout: float = _seconds(30.0, exclusive=True)
+    ping_timeout: float = _seconds(30.0)
     open_timeout: float = _seconds(10.0, exclusive=True)
     close_timeout: float = _seconds(3.0)
     send_timeout: float = _seconds(10.0, exclusive=True)
@@ -199,7 +199,7 @@ class ConnectionConfig:
         for setting in dataclasses.fields(self):
             check: Callable[[str, object], None] = setting.metadata["check"]
             check(setting.name, getattr(self, setting.name))
-        if self.ping_interval and self.ping_interval <= self.ping_timeout:
+        if self.ping_interval and not self.ping_interval > self.ping_timeout > 0.0:
             raise ConfigurationError(
                 f"ping_interval is {self.ping_interval:g} and ping_timeout {self.ping_timeout:g}; "
                 "allowed: ping_interval > ping_timeout > 0, or ping_interval=0 for no pings"

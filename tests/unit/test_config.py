@@ -63,7 +63,6 @@ WHOLE_NUMBERS = {
     "ack_retries": 0,
 }
 POSITIVE = (
-    "ping_timeout",
     "open_timeout",
     "send_timeout",
     "stale_after",
@@ -74,7 +73,7 @@ POSITIVE = (
     "ack_timeout",
     "first_data_timeout",
 )
-ZERO_OR_MORE = ("ping_interval", "close_timeout", "stats_interval", "min_uptime")
+ZERO_OR_MORE = ("ping_interval", "ping_timeout", "close_timeout", "stats_interval", "min_uptime")
 OPTIONAL = ("stale_after", "max_age", "send_rate", "first_data_timeout")
 
 NO_NUMBERS: list[Any] = ["1", b"1", [1.0], True, False, 1j, math.nan, math.inf, -math.inf, 10**400]
@@ -129,7 +128,7 @@ def test_a_bad_value_is_refused_with_its_name_the_value_and_what_is_allowed(
     ("name", "value"),
     [
         *((name, value) for name in POSITIVE for value in (1, 0.5, 1e-9)),
-        *((name, 0) for name in ZERO_OR_MORE),
+        *((name, 0) for name in ZERO_OR_MORE if name != "ping_timeout"),  # 0 without pings only
         *((name, None) for name in OPTIONAL),
         *((name, value) for name, choices in CHOICES.items() for value in choices),
         *((name, least) for name, least in WHOLE_NUMBERS.items()),
@@ -146,7 +145,7 @@ def test_a_rate_limiter_is_a_send_rate_and_is_named_as_one() -> None:
     assert "RateLimiter" in refused(send_rate="5/s")
 
 
-@pytest.mark.parametrize(("interval", "timeout"), [(30, 30), (10.0, 10.1), (0.001, 30)])
+@pytest.mark.parametrize(("interval", "timeout"), [(30, 30), (10.0, 10.1), (0.001, 30), (20, 0)])
 def test_ping_timeout_has_to_be_shorter_than_ping_interval(interval: float, timeout: float) -> None:
     text = refused(ping_interval=interval, ping_timeout=timeout)
 
@@ -154,7 +153,7 @@ def test_ping_timeout_has_to_be_shorter_than_ping_interval(interval: float, time
         assert part in text
 
 
-@pytest.mark.parametrize(("interval", "timeout"), [(2, 1), (0, 30), (30.1, 30)])
+@pytest.mark.parametrize(("interval", "timeout"), [(2, 1), (0, 30), (0, 0), (30.1, 30)])
 def test_ping_interval_above_ping_timeout_or_0_is_allowed(interval: float, timeout: float) -> None:
     config = ConnectionConfig(ping_interval=interval, ping_timeout=timeout)
 
