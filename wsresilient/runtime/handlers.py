@@ -252,8 +252,8 @@ class HandlerSet:
 
     def fail(self, error: Exception) -> None:
         """Count and tell an error that is a message's fault rather than a handler's."""
-        self.counters.callback_errors += 1
         self._note(error, "")
+        self.counters.callback_errors += 1  # who sees the count finds the text
         if self._may_log():
             log.warning("%s: %s%s", self._owner, error, self._and_no_more())
         self.call("error", error)
@@ -263,9 +263,9 @@ class HandlerSet:
 
         :param event: what it was called for.
         """
-        self.counters.callback_errors += 1
-        self._log(event, handler, error)
         self._note(error, f"{_name_of(handler)}, for {event!r}: ")
+        self.counters.callback_errors += 1  # who sees the count finds the text
+        self._log(event, handler, error)
         if event != "error":
             self.call("error", as_exception(error, "a handler"))
 

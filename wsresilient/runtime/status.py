@@ -195,10 +195,10 @@ class Status:
 
     def note_error(self, text: str) -> None:
         """Count and keep a failure, on the connection's thread."""
-        with self.changed:  # for a moment two connections may fail
-            self.counters.errors += 1
         self.last_error = text
         self.history.add_error(wall_clock(), text)
+        with self.changed:  # for a moment two connections may fail
+            self.counters.errors += 1  # who sees the count finds the text
 
     def note_handler_error(self, text: str) -> None:
         """Keep what a handler raised, on the thread that called it."""
