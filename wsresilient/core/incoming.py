@@ -98,6 +98,7 @@ class Refused:
     :ivar channel: of the refused topic, where the venue names no more (OKX's connection count).
     :ivar tag: where nothing else is named: the oldest request with this tag is meant.
         While a login is under way, a refusal that names nothing at all is the login's.
+    :ivar of_topic: where nothing is named: it is one of the topics that are asked for (MEXC).
     """
 
     request_id: Hashable = None
@@ -111,6 +112,13 @@ class Refused:
     symbol: str | None = None
     channel: str | None = None
     tag: str | None = None
+    of_topic: bool = False
+
+    @property
+    def names_nothing(self) -> bool:
+        """Whether it does not tell what it is about."""
+        named = (self.request_id, self.symbol, self.channel, self.tag)
+        return not self.topics and all(one is None for one in named)
 
 
 @dataclass(frozen=True, slots=True)

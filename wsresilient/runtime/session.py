@@ -251,7 +251,7 @@ class VenueSession:
         return dataclasses.replace(answer, text=text, code=code)
 
     def _refused(self, answer: Refused, message: Any) -> bool:
-        if self._login_by is not None and not answer.topics and answer.request_id is None:
+        if self._login_by is not None and answer.names_nothing:
             # Whether it is about the credentials at all is not said: once more.
             retries = None if answer.temporary else 1
             refusal = LoginRefused(answer.code, answer.text, final=False, retries=retries)

@@ -312,7 +312,8 @@ def _read_push(argument: dict[str, Any], rows: Any) -> Incoming:
 
 
 def _read_event(event: str, message: dict[str, Any]) -> Incoming:
-    code, text = str(code_said(message.get("code", "")) or ""), text_said(message.get("msg"))
+    said, text = code_said(message.get("code")), text_said(message.get("msg"))
+    code = "" if said is None else str(said)  # a number is one too, and 0 is "accepted"
     if event in ("subscribe", "unsubscribe"):
         argument = message.get("arg")
         topic = okx_channels.topic_of(argument) if isinstance(argument, dict) else None

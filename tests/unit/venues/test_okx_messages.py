@@ -175,6 +175,7 @@ def test_a_pong_is_no_json() -> None:
             Acknowledged(None, ("tickers:BTC-USDT",)),
         ),
         ('{"event":"login","code":"0","msg":"","connId":"a4d3ae55"}', LoggedIn()),
+        ('{"event":"login","code":0,"msg":"","connId":"a4d3ae55"}', LoggedIn()),
         ('{"id":"b1","op":"order","data":[{"ordId":"1"}],"code":"0","msg":""}', Answer("b1")),
         ('{"id":"7","op":"order","data":[],"code":"1","msg":"failed"}', Answer(7)),
         ('{"event":"something-new","id":"7"}', Answer(7)),
