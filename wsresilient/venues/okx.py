@@ -323,10 +323,10 @@ def _read_event(event: str, message: dict[str, Any]) -> Incoming:
     if event == "error":
         return _read_error(code, text, _id_of(message))
     if event == "notice":
-        return Notice(f"{text} (code {code})", reconnect=code == "64008")
+        return Notice(f"code {code}: {text}", reconnect=code == "64008")
     if event == "channel-conn-count":
-        count, channel = message.get("connCount"), message.get("channel")
-        return Notice(f"{count} connections of this account have the channel {channel!r:.40}")
+        count, channel = code_said(message.get("connCount")), code_said(message.get("channel"))
+        return Notice(f"{count} connections of this account have the channel {channel!r}")
     if event == "channel-conn-count-error":
         return _too_many_connections(message)
     return Answer(_id_of(message))
@@ -370,9 +370,9 @@ def _login_refused(code: str, text: str) -> LoginRefused:
 
 def _too_many_connections(message: dict[str, Any]) -> Refused:
     """The channel was acknowledged before; the account has it on too many connections."""
-    channel = message.get("channel")
+    channel, count = message.get("channel"), code_said(message.get("connCount"))
+    named = code_said(channel)
     return Refused(
-        text=f"the account has the channel {channel!r:.40} on too many connections "
-        f"({message.get('connCount')})",
+        text=f"the account has the channel {named!r} on too many connections ({count})",
         channel=channel if isinstance(channel, str) else None,
     )

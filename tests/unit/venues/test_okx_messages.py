@@ -207,7 +207,7 @@ def test_an_upgrade_is_a_notice_to_reconnect() -> None:
     assert "service upgrade" in incoming.text
     assert not looks_like_data(text)
     other = read('{"event":"notice","code":"1","msg":"Hello."}')
-    assert other == Notice("Hello. (code 1)", reconnect=False)
+    assert other == Notice("code 1: Hello.", reconnect=False)
 
 
 def test_the_number_of_connections_is_told() -> None:
@@ -234,6 +234,15 @@ def test_a_channel_can_fail_after_it_was_acknowledged() -> None:
     assert "30" in incoming.text
     assert not incoming.temporary
     assert not incoming.whole_request
+
+
+@pytest.mark.parametrize("event", ["channel-conn-count", "channel-conn-count-error"])
+def test_a_channel_or_a_count_that_is_none_is_not_cut_but_left_out(event: str) -> None:
+    long = "x" * 30 + "a-secret-0123456789"
+    incoming = read(f'{{"event":"{event}","channel":"{long}","connCount":"{long}"}}')
+
+    assert isinstance(incoming, (Notice, Refused))
+    assert "a-s" not in incoming.text
 
 
 # Errors.
