@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -114,6 +115,22 @@ def test_no_request_is_larger_than_allowed_unless_one_topic_is(
         asked += request.topics
 
     assert asked == topics
+
+
+def test_the_size_of_a_request_is_counted_in_bytes() -> None:
+    class Written(Rules):
+        def subscribe(self, topics: Sequence[str], request_id: int) -> str:
+            return " ".join(topics)
+
+    rules = Written(request_size=61)
+    request = send(
+        opened("\u5e01\u5b89\u4eba\u751fUSDT@trade", "btcusdt@depth20@100ms", "a" * 20, rules=rules)
+    )
+    wire, count = write_request(rules, request)
+
+    assert len(" ".join(request.topics)) <= 61 < len(" ".join(request.topics).encode())
+    assert len(wire) <= 61
+    assert count == 2
 
 
 def test_ids_are_never_used_again_not_even_over_generations() -> None:
@@ -274,6 +291,15 @@ def test_too_many_requests_means_a_pause_and_not_a_failure() -> None:
     assert made.expire(deadline) == []
     assert send(made, deadline).topics == ("a",)
     assert made.next_deadline() == deadline + 10.0  # and not the pause that is over
+
+
+def test_a_new_connection_does_not_wait_for_the_pause_of_the_one_before() -> None:
+    made = opened("a")
+    made.refused(Refused(request_id=send(made).request_id, temporary=True), 10.0)
+    made.lost()
+    made.opened()
+
+    assert send(made, 10.0).topics == ("a",)
 
 
 def test_no_time_for_ever_is_told_once_and_asked_more_and_more_rarely() -> None:
