@@ -37,8 +37,8 @@ PLAIN = frozenset(string.ascii_letters + string.digits + "-_~")
 # Shorter strings are no secrets, and replacing them would make a text unreadable.
 SHORTEST_SECRET = 4
 
-#: So many characters of a secret are its beginning; fewer tell nothing.
-BEGINNING = 6
+#: So many characters of a secret are its beginning; fewer tell little, and may be a plain word.
+BEGINNING = 8
 #: One character takes no more than these, however it is written (four bytes, each as "%XX").
 LONGEST_FORM = 12
 

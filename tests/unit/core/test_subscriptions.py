@@ -438,6 +438,20 @@ def test_a_refusal_of_a_topic_that_nobody_waits_for_changes_nothing() -> None:
     assert made.refused(NO_SUCH, 1.0) is None
 
 
+def test_the_pause_before_asking_one_by_one_does_not_lengthen_the_next() -> None:
+    made = opened("deal:BAD", rules=ONE_EACH)
+    send(made)
+    made.refused(NO_SUCH, 0.0)
+    now = pause_is_over(made)
+    send(made, now)
+    assert made.refused(NO_SUCH, now)
+    made.want(["deal:A"])
+    send(made, now)
+    assert made.refused(NAMELESS_PAUSE, now) == []
+
+    assert made.next_deadline() == now + 2.0
+
+
 def test_one_by_one_ends_with_the_connection() -> None:
     made = opened("deal:A", "deal:B", rules=ONE_EACH)
     send_all(made)
