@@ -323,7 +323,7 @@ def _read_event(event: str, message: dict[str, Any]) -> Incoming:
     if event == "error":
         return _read_error(code, text, _id_of(message))
     if event == "notice":
-        return Notice(f"code {code}: {text}", reconnect=code == "64008")
+        return Notice(f"code {code or 'unknown'}: {text}", reconnect=code == "64008")
     if event == "channel-conn-count":
         count, channel = code_said(message.get("connCount")), code_said(message.get("channel"))
         return Notice(f"{count} connections of this account have the channel {channel!r}")
@@ -340,7 +340,7 @@ def _read_error(code: str, text: str, request_id: Hashable) -> Incoming:
     return Refused(
         request_id,
         topics,
-        code,
+        code or None,
         text,
         # A request that is wrong fails as a whole; a topic that does not exist fails alone.
         whole_request=not topics,
@@ -359,7 +359,7 @@ def _named_topic(named: re.Match[str]) -> str:
 def _login_refused(code: str, text: str) -> LoginRefused:
     is_final, is_clock = code in _WRONG_CREDENTIALS, code in _WRONG_CLOCK
     return LoginRefused(
-        code,
+        code or None,
         text,
         final=is_final,
         # 60009 and what is not in the table: once more, since the reason may pass.

@@ -346,6 +346,16 @@ def test_an_internal_error_at_the_login_passes() -> None:
     assert error("63999", text, None) == LoginRefused("63999", text, final=False)
 
 
+@pytest.mark.parametrize("code", ["", "6" * 41, None, [], 10**400])
+def test_a_code_that_is_none_is_not_shown(code: Any) -> None:
+    message = {"code": code, "msg": "no"}
+
+    assert VENUE.read({"event": "error", **message}) == Refused(text="no", whole_request=True)
+    assert VENUE.read({"event": "login", **message}) == LoginRefused(
+        text="no", final=False, retries=1
+    )
+
+
 def test_a_login_event_with_a_code_is_a_refusal() -> None:
     assert read('{"event":"login","code":"60005","msg":"Invalid apiKey"}') == LoginRefused(
         "60005", "Invalid apiKey", final=True
