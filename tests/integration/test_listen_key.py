@@ -320,6 +320,25 @@ def test_it_shows_no_secret(kept: Kept, server: HttpServer) -> None:
     assert repr(keeper) == f"<ListenKeyKeeper of account at {server.url}>"
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(b"x" * 187 + API_KEY.encode() + b"y" * 50, 400, Retry_After="3"),
+        reply({"code": f"no {API_KEY}", "msg": "x" * 390 + API_KEY}, 400),
+    ],
+    ids=["page", "code"],
+)
+def test_no_part_of_the_key_that_a_server_echoes_is_shown(
+    answer: Any, server: HttpServer, kept: Kept
+) -> None:
+    server.next.append(answer)
+    with pytest.raises(VenueError) as caught:
+        obtain(kept.keeper())
+
+    assert "xxx" in str(caught.value)
+    assert API_KEY[:6] not in f"{caught.value} {caught.value.code}"
+
+
 def test_the_arguments_are_checked() -> None:
     spec = Binance("futures").listen_key(group="private")
     assert spec is not None

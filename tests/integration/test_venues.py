@@ -10,6 +10,7 @@ from wsresilient import (
     ConnectionFailedError,
     Message,
     ResilientWebSocket,
+    VenueError,
 )
 from wsresilient.testing import FakeExchange, FaultProxy, wait_until
 from wsresilient.venues import MEXC, OKX, Binance, Bybit, Custom, Heartbeat, Venue
@@ -238,6 +239,29 @@ def test_a_refusal_after_the_acknowledgement_takes_the_topic_away() -> None:
         (error,) = client.seen.wait_for_errors()
         assert "account" in client.ws.failed_subscriptions
         assert "30" in str(error) or "account" in str(error)
+
+
+def test_a_session_that_binance_revokes_is_made_anew() -> None:
+    revoked = '{"id":null,"status":401,"error":{"code":-2015,"msg":"Invalid API-key."}}'
+    with FakeExchange("binance") as exchange, listening(exchange, auth=CREDENTIALS) as client:
+        client.ws.subscribe("userData")
+        client.wait_for_topics("userData")
+        generation = client.ws.generation
+        exchange.broadcast(revoked)
+        (error,) = client.seen.wait_for_errors()
+        wait_until(lambda: client.ws.generation > generation, PATIENCE, "a new connection")
+        client.wait_for_topics("userData")
+
+        assert isinstance(error, VenueError)
+        assert (error.code, "has ended the login" in str(error)) == (-2015, True)
+        assert [login.was_accepted for login in exchange.logins] == [True, True]
+        assert exchange.push_private("userData", {"e": "executionReport", "s": "BTCUSDT"}) == 1
+        client.wait_for_data("userData", since=0)
+
+        exchange.reject_logins()
+        exchange.broadcast(revoked)
+        wait_until(lambda: client.ws.state == "failed", PATIENCE, "the end")
+        assert isinstance(client.seen.errors[-1], AuthenticationError)
 
 
 def test_one_bad_topic_of_a_request_does_not_take_the_others_down() -> None:

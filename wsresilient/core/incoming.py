@@ -33,20 +33,18 @@ MOST_CODE, LARGEST_CODE = 40, 10**12
 def text_said(given: object) -> str:
     """Give an answer's text, cut before anybody looks at it; "" where it is no text.
 
-    The word in which the cut falls goes too, as half a secret would not be recognised as one.
+    Half a secret at the end of it is hidden by the redactor; so nothing may be put behind it.
     """
-    if not isinstance(given, str):
-        return ""
-    if len(given) <= MOST_TEXT:
-        return given
-    cut = given[:MOST_TEXT]
-    return cut.rpartition(" ")[0] or cut
+    return given[:MOST_TEXT] if isinstance(given, str) else ""
 
 
 def code_said(given: object) -> int | str | None:
-    """Give an answer's code, or None: there is none that could be one."""
+    """Give an answer's code, or None: there is none that could be one.
+
+    It is never cut: a half of a secret in it would not be recognised as one.
+    """
     if isinstance(given, str):
-        return given[:MOST_CODE]
+        return given if len(given) <= MOST_CODE else None
     return given if isinstance(given, int) and abs(given) <= LARGEST_CODE else None
 
 
@@ -98,6 +96,7 @@ class Refused:
     :ivar channel: of the refused topic, where the venue names no more (OKX's connection count).
     :ivar tag: where nothing else is named: the oldest request with this tag is meant.
         While a login is under way, a refusal that names nothing at all is the login's.
+    :ivar of_topic: where nothing is named: it is one of the topics that are asked for (MEXC).
     """
 
     request_id: Hashable = None
@@ -111,6 +110,13 @@ class Refused:
     symbol: str | None = None
     channel: str | None = None
     tag: str | None = None
+    of_topic: bool = False
+
+    @property
+    def names_nothing(self) -> bool:
+        """Whether it does not tell what it is about."""
+        named = (self.request_id, self.symbol, self.channel, self.tag)
+        return not self.topics and all(one is None for one in named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,7 @@ class LoginRefused:
     :ivar clock: whether the venue says that our clock is wrong.
     :ivar server_time: the venue's clock, seconds since the epoch, where it tells it.
     :ivar retry_after: seconds in which the venue will not let us in, where it says so.
+    :ivar revoked: it may come later, too: what had logged in is so no more.
     """
 
     code: int | str | None = None
@@ -138,6 +145,7 @@ class LoginRefused:
     clock: bool = False
     server_time: float | None = None
     retry_after: float | None = None
+    revoked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

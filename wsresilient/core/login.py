@@ -1,4 +1,4 @@
-"""What a refused login means for the connection, in words that tell what to do."""
+"""What a refused or revoked login means for the connection, in words that tell what to do."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import AuthenticationError
+from ..errors import AuthenticationError, VenueError
 from .failure import Failure, FailureKind
 from .incoming import LoginRefused
 from .redact import Redactor, shorten
 
-__all__ = ["login_failure", "strings_of"]
+__all__ = ["login_failure", "revoked_failure", "strings_of"]
 
 #: Shorter strings of a login are names of fields and methods, not signatures.
 SHORTEST = 16
@@ -44,6 +44,17 @@ def login_failure(refusal: LoginRefused, venue: str, redact: Redactor, *, now: f
         retry_after=refusal.retry_after,
         budget=None if refusal.retries is None else refusal.retries + 1,
     )
+
+
+def revoked_failure(refusal: LoginRefused, venue: str) -> Failure:
+    """Make the failure of a login that holds no more: a new one shows whether it is for good.
+
+    :param refusal: its text without secrets.
+    """
+    code = "" if refusal.code is None else f" (code {refusal.code})"
+    text = f"{venue} has ended the login{code}: {refusal.text or 'it gives no reason'}"
+    error = VenueError(text, code=refusal.code)
+    return Failure(FailureKind.CLOSED, f"VenueError: {text}", error=error)
 
 
 def _skew(refusal: LoginRefused, now: float) -> str:

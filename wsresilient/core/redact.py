@@ -1,13 +1,16 @@
 """Keeps secrets out of whatever is shown: texts of servers, errors, logs, reprs.
 
 Two nets: what looks like a secret anywhere (user info, query values, Authorization and
-Cookie), and the very strings that this attempt sent, even when a server echoes them.
+Cookie), and the very strings that this attempt sent, even when a server echoes them. A text may be
+cut before it is redacted, by whomever: the beginning of a secret at its end is hidden, too. So what
+a server says stands last in a text, until it is redacted.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import html
 import json
 import re
@@ -33,6 +36,11 @@ PLAIN = frozenset(string.ascii_letters + string.digits + "-_~")
 
 # Shorter strings are no secrets, and replacing them would make a text unreadable.
 SHORTEST_SECRET = 4
+
+#: So many characters of a secret are its beginning; fewer tell little, and may be a plain word.
+BEGINNING = 8
+#: One character takes no more than these, however it is written (four bytes, each as "%XX").
+LONGEST_FORM = 12
 
 _PATTERNS = (
     (re.compile(r"(?<=//)[^/\s@\"'<>]+@"), f"{HIDDEN}@"),
@@ -71,13 +79,20 @@ class Redactor:
         long_enough = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
         # The longest first, so that one secret inside another leaves no rest behind.
         self._secrets = tuple(sorted(long_enough, key=len, reverse=True))
-        self._pattern: re.Pattern[str] | None = None  # made when it is needed first
+        self._pattern: re.Pattern[str] | None = None  # these two are made when they are needed
+        self._beginnings: tuple[_Beginning, ...] = ()
 
     def __call__(self, text: str) -> str:
         """Return the text without secrets."""
         if self._pattern is None:
+            self._beginnings = tuple(
+                _Beginning(secret) for secret in self._secrets if len(secret) > BEGINNING
+            )
             self._pattern = re.compile("|".join(map(_any_form, self._secrets)) or r"(?!)")
-        return redact_text(self._pattern.sub(HIDDEN, text))
+        text = self._pattern.sub(HIDDEN, text)
+        if cuts := [at for one in self._beginnings if (at := one.at_the_end_of(text)) is not None]:
+            text = text[: min(cuts)] + HIDDEN
+        return redact_text(text)
 
     def __repr__(self) -> str:
         return f"<Redactor of {len(self._secrets)} strings>"
@@ -111,6 +126,34 @@ class Redactor:
         }
 
 
+class _Beginning:
+    """Finds the beginning of a secret whose rest a cut has taken."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+        # It consumes nothing, so that none is missed inside another.
+        self._first = re.compile(f"(?={_any_form(secret[:BEGINNING])})")
+
+    def at_the_end_of(self, text: str) -> int | None:
+        """Give where it begins, or None."""
+        earliest = max(0, len(text) - LONGEST_FORM * len(self._secret))
+        starts = (found.start() for found in self._first.finditer(text, earliest))
+        return next((start for start in starts if self._is_cut_off(text, start)), None)
+
+    def _is_cut_off(self, text: str, start: int) -> bool:
+        at = start
+        for number, char in enumerate(self._secret):
+            found = _form_of(char).match(text, at)
+            if found is None:
+                # What is left may be a half of a form ("%2" of "%2F"), or a quotation mark.
+                rest = text[at:]
+                return (
+                    number >= BEGINNING and len(rest) < LONGEST_FORM and not re.search(r"\s", rest)
+                )
+            at = found.end()
+        return False
+
+
 class _Joined(Redactor):
     """Hides what two others hide."""
 
@@ -133,6 +176,11 @@ def _is_sensitive(name: str) -> bool:
 def _any_form(secret: str) -> str:
     """Make a pattern for a string as it is and as URLs, JSON and HTML write it, even mixed."""
     return "".join(char if char in PLAIN else f"(?:{'|'.join(_forms(char))})" for char in secret)
+
+
+@functools.lru_cache(maxsize=500)
+def _form_of(char: str) -> re.Pattern[str]:
+    return re.compile(_any_form(char))
 
 
 def _forms(char: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ import random
 from collections.abc import Iterable
 
 from ..errors import SubscriptionError
+from .asking_again import AskingAgain
 from .incoming import Acknowledged, Refused
 from .late_answers import LateAnswers
 from .request_pause import LONGEST, RequestPause
@@ -50,7 +51,9 @@ class SubscriptionRegistry:
         # Of the running connection only:
         self._pending = PendingRequests()
         self._late = LateAnswers(self._book, self._pending)
+        self._again = AskingAgain(self._book, self._pending, self._late)
         self._pause = RequestPause(ack_retries)
+        self._one_by_one = False  # until all is answered: each answer is then for one request
 
     def __repr__(self) -> str:
         return (
@@ -169,13 +172,15 @@ class SubscriptionRegistry:
         self._pending.clear()
         self._late.clear()
         self._pause.clear()
+        self._one_by_one = False
 
     # Requests.
 
     def has_request(self, now: float) -> bool:
         """Whether :meth:`next_request` has one."""
-        book = self._book
-        return bool(book.to_subscribe or book.to_unsubscribe) and not self._pause.is_on(now)
+        if self._pause.is_on(now) or (self._one_by_one and self._pending):
+            return False
+        return bool(self._book.to_subscribe or self._book.to_unsubscribe)
 
     def next_request(self, now: float) -> Request | None:
         """Give the next request, or None.
@@ -202,7 +207,7 @@ class SubscriptionRegistry:
     def shorten(self, request: Request, count: int) -> None:
         """Leave only the first topics in a request that is too long; the others go later."""
         for topic in request.topics[count:]:
-            self._take_back(request, topic)
+            self._again.take_back(request, topic)
         request.topics = request.topics[:count]
 
     def sent(self, request: Request, now: float) -> None:
@@ -215,7 +220,7 @@ class SubscriptionRegistry:
 
     def unsent(self, request: Request) -> None:
         """A request could not go out; its topics are asked for again."""
-        self._give_back(request)
+        self._again.give_back(request)
 
     def unwritable(self, request: Request, text: str) -> list[SubscriptionError]:
         """The venue cannot write a request; one of several topics is looked for.
@@ -225,7 +230,7 @@ class SubscriptionRegistry:
         """
         topics = list(request.unanswered)
         if len(topics) > 1:
-            self._split(request)
+            self._again.split(request)
             return []
         self._pending.remove(request)
         errors = []
@@ -240,25 +245,6 @@ class SubscriptionRegistry:
                 )
             )
         return errors
-
-    def _give_back(self, request: Request) -> None:
-        """Take back what was not answered of a request, as if it had never been sent."""
-        for topic in list(request.unanswered):
-            self._take_back(request, topic)
-        self._pending.remove(request)
-
-    def _take_back(self, request: Request, topic: str) -> None:
-        if topic in request.unanswered:
-            before = request.unanswered[topic]
-            self._pending.answered(request, topic)
-            self._book.became(topic, before)
-
-    def _split(self, request: Request) -> None:
-        """Ask again for the topics of a request, in a few smaller ones."""
-        topics = tuple(request.unanswered)
-        self._give_back(request)
-        book = self._book
-        (book.to_subscribe if request.subscribing else book.to_unsubscribe).split(topics)
 
     # Answers.
 
@@ -294,11 +280,13 @@ class SubscriptionRegistry:
             request.
         """
         request = self._pending.refused_by(answer)
+        if request is None and answer.names_nothing:
+            return self._refused_somewhere(answer, now)
         if request is None and not self._late.knows(answer):
             return self._refused_later(answer)
         if answer.temporary:
             if request is not None:
-                self._give_back(request)
+                self._again.give_back(request)
             return self._no_time(answer, now)
         self._pause.over()
         if request is None:
@@ -316,7 +304,7 @@ class SubscriptionRegistry:
         if not named and not answer.topics and answer.present:
             named = list(request.unanswered)
         elif not named and len(request.unanswered) > 1:
-            self._split(request)  # one of them is at fault, and nobody says which
+            self._again.split(request)  # one of them is at fault, and nobody says which
             return []
         named = named or list(request.unanswered)
         if answer.present:
@@ -325,8 +313,28 @@ class SubscriptionRegistry:
         else:
             errors = self._fail(request, named, answer)
         if answer.whole_request or not request.unanswered:
-            self._give_back(request)
+            self._again.give_back(request)
         return errors
+
+    def _refused_somewhere(self, answer: Refused, now: float) -> list[SubscriptionError] | None:
+        """Take a refusal that names nothing: which request it is for is not known."""
+        if self.is_settled or not (answer.temporary or answer.of_topic):
+            return None
+        if self._one_by_one and not answer.temporary:
+            return self._refused_alone(answer, now)
+        for request in self._pending:
+            self._again.lose(request)
+        if answer.temporary:
+            return self._no_time(answer, now)
+        # No order of answers is promised. The pause lets those that are under way pass.
+        self._one_by_one = True
+        self._pause.begin(now)
+        return []
+
+    def _refused_alone(self, answer: Refused, now: float) -> list[SubscriptionError]:
+        self._pause.over()
+        only = next(iter(self._pending), None)
+        return [] if only is None else self._refused_now(only, answer, now)
 
     def _fail(
         self, request: Request, topics: Iterable[str], answer: Refused
@@ -375,23 +383,9 @@ class SubscriptionRegistry:
         :returns: topics that are given up, as errors.
         """
         self._pause.pass_time(now)
-        return [error for request in self._pending.late(now) for error in self._expired(request)]
-
-    def _expired(self, request: Request) -> list[SubscriptionError]:
-        topics = tuple(request.unanswered)
-        self._pending.remove(request)
-        self._late.add(request)
-        errors = []
-        for topic in topics:
-            if not request.subscribing:
-                self._book.not_unsubscribed(topic)
-            elif len(topics) > 1:
-                self._book.lose_track(topic)
-            else:
-                errors += self._book.not_subscribed(topic, self._ack_timeout)
-        if request.subscribing:
-            self._book.to_subscribe.split(topics)  # in the end alone: who stays silent?
-        return errors
+        self._one_by_one = self._one_by_one and not self.is_settled
+        late, timeout = self._pending.late(now), self._ack_timeout
+        return [error for request in late for error in self._again.expired(request, timeout)]
 
     def data_came(self, topic: str, now: float) -> None:
         """Note data of a topic; needed only while :attr:`is_awaiting_data`."""

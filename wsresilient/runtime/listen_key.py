@@ -225,8 +225,10 @@ class ListenKeyKeeper:
             return None, VenueError(
                 self._text(method, f"HTTP {status} without an answer in JSON"), status=status
             )
-        page = shorten(answer.body[:1000].decode("utf-8", "replace"), 200)
+        # Redacted before it is cut, and before anything stands behind it.
+        page = shorten(redact(answer.body[:1000].decode("utf-8", "replace")), 200)
         said = shorten(redact(refusal.describe(status, page=page)), 400)
+        code = redact(refusal.code) if isinstance(refusal.code, str) else refusal.code
         if refusal.for_all and refusal.retry_after is not None:
             self._pauses.begin(self._base.host, seconds=refusal.retry_after, why=said)
         if refusal.denied:
@@ -234,7 +236,7 @@ class ListenKeyKeeper:
             return None, AuthenticationError(text, status=status)
         return None, VenueError(
             self._text(method, said),
-            code=refusal.code,
+            code=code,
             status=status,
             retry_after=refusal.retry_after,
         )

@@ -27,7 +27,7 @@ from ..core.incoming import (
     Pong,
     Refused,
 )
-from ..core.login import login_failure, strings_of
+from ..core.login import login_failure, revoked_failure, strings_of
 from ..core.redact import Redactor, shorten
 from ..core.subscriptions import SubscriptionRegistry
 from ..errors import (
@@ -109,6 +109,7 @@ class VenueSession:
         self._login_by: float | None = None  # monotonic; None: no login is under way
         self._opened_at = 0.0
         self._is_ready = False
+        self._has_logged_in = False
         self._heartbeats = HeartbeatSender(subscriber.venue.heartbeat, config, pacer)
         self._topics = TopicRequester(
             subscriber, config, pacer, hooks.report, name=name, registry=registry
@@ -124,7 +125,7 @@ class VenueSession:
         """Begin with a connection whose handshake is done."""
         now = monotonic()
         self._attempt, self._credentials, self._redact = attempt, credentials, redact
-        self._opened_at, self._is_ready = now, False
+        self._opened_at, self._is_ready, self._has_logged_in = now, False, False
         self._pacer.begin_connection()
         self._heartbeats.opened(now)
         login = None
@@ -228,6 +229,7 @@ class VenueSession:
         if isinstance(incoming, LoggedIn):
             if self._login_by is not None:
                 log.info("%s: logged in", self._name)
+                self._has_logged_in = True
                 self._become_ready()
             return True
         if isinstance(incoming, LoginRefused):
@@ -251,7 +253,7 @@ class VenueSession:
         return dataclasses.replace(answer, text=text, code=code)
 
     def _refused(self, answer: Refused, message: Any) -> bool:
-        if self._login_by is not None and not answer.topics and answer.request_id is None:
+        if self._login_by is not None and answer.names_nothing:
             # Whether it is about the credentials at all is not said: once more.
             retries = None if answer.temporary else 1
             refusal = LoginRefused(answer.code, answer.text, final=False, retries=retries)
@@ -266,6 +268,10 @@ class VenueSession:
 
     def _login_refused(self, refusal: LoginRefused) -> None:
         if self._attempt is None:
+            return
+        if self._login_by is None and refusal.revoked and self._has_logged_in:
+            failure = revoked_failure(refusal, repr(self._venue))
+            self._attempt.interrupt(failure, graceful=True)
             return
         if self._login_by is None:
             # Nobody has logged in here, or has so already: it is no reason to end the stream.

@@ -5,6 +5,7 @@ After Binance's web-socket-streams.md, web-socket-api.md and errors.md.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -87,7 +88,8 @@ def _read_error(
     # Only the WebSocket API has a status. Without an id it speaks of the session itself.
     about_session = request_id is None and "status" in message and code in _ABOUT_LOGIN
     if request_id == LOGIN_ID or about_session:
-        return _login_refused(code, text, status, error.get("data"))
+        refusal = _login_refused(code, text, status, error.get("data"))
+        return dataclasses.replace(refusal, revoked=about_session and refusal.final)
     # Which stream is at fault is not said, and none of the request is subscribed.
     temporary = _is_passing(code, status)
     return Refused(request_id, code=code, text=text, whole_request=True, temporary=temporary)

@@ -59,6 +59,9 @@ _REST = "https://api.mexc.com"
 
 _PUSH, _REPLY = "push.", "rs."
 _NAMED_CONTRACT = re.compile(r"Contract \[([^\]\n]{1,80})\]")  # of the live probe
+#: As older documentation has it, without a name: "Contract doesn't exist!".
+_NO_CONTRACT = re.compile(r"contract (?:doesn't|does not|not) exist", re.IGNORECASE)
+_NO_CONTRACT_CODE = 1001
 #: Codes of MEXC's REST, should a refusal carry one: the clock; the key is not known, has expired,
 #: is not for this address, or its signature is wrong; too many requests, or an error of theirs.
 _CLOCK_CODE = 513
@@ -274,6 +277,7 @@ def _read_reply(method: str, message: dict[str, Any]) -> Incoming:
         text=text,
         temporary=_is_passing(code, text),
         symbol=named[1] if named else None,
+        of_topic=code == _NO_CONTRACT_CODE or _NO_CONTRACT.search(text) is not None,
     )
 
 

@@ -312,7 +312,8 @@ def _read_push(argument: dict[str, Any], rows: Any) -> Incoming:
 
 
 def _read_event(event: str, message: dict[str, Any]) -> Incoming:
-    code, text = str(code_said(message.get("code", "")) or ""), text_said(message.get("msg"))
+    said, text = code_said(message.get("code")), text_said(message.get("msg"))
+    code = "" if said is None else str(said)  # a number is one too, and 0 is "accepted"
     if event in ("subscribe", "unsubscribe"):
         argument = message.get("arg")
         topic = okx_channels.topic_of(argument) if isinstance(argument, dict) else None
@@ -322,10 +323,10 @@ def _read_event(event: str, message: dict[str, Any]) -> Incoming:
     if event == "error":
         return _read_error(code, text, _id_of(message))
     if event == "notice":
-        return Notice(f"{text} (code {code})", reconnect=code == "64008")
+        return Notice(f"code {code or 'unknown'}: {text}", reconnect=code == "64008")
     if event == "channel-conn-count":
-        count, channel = message.get("connCount"), message.get("channel")
-        return Notice(f"{count} connections of this account have the channel {channel!r:.40}")
+        count, channel = code_said(message.get("connCount")), code_said(message.get("channel"))
+        return Notice(f"{count} connections of this account have the channel {channel!r}")
     if event == "channel-conn-count-error":
         return _too_many_connections(message)
     return Answer(_id_of(message))
@@ -339,7 +340,7 @@ def _read_error(code: str, text: str, request_id: Hashable) -> Incoming:
     return Refused(
         request_id,
         topics,
-        code,
+        code or None,
         text,
         # A request that is wrong fails as a whole; a topic that does not exist fails alone.
         whole_request=not topics,
@@ -358,7 +359,7 @@ def _named_topic(named: re.Match[str]) -> str:
 def _login_refused(code: str, text: str) -> LoginRefused:
     is_final, is_clock = code in _WRONG_CREDENTIALS, code in _WRONG_CLOCK
     return LoginRefused(
-        code,
+        code or None,
         text,
         final=is_final,
         # 60009 and what is not in the table: once more, since the reason may pass.
@@ -369,9 +370,9 @@ def _login_refused(code: str, text: str) -> LoginRefused:
 
 def _too_many_connections(message: dict[str, Any]) -> Refused:
     """The channel was acknowledged before; the account has it on too many connections."""
-    channel = message.get("channel")
+    channel, count = message.get("channel"), code_said(message.get("connCount"))
+    named = code_said(channel)
     return Refused(
-        text=f"the account has the channel {channel!r:.40} on too many connections "
-        f"({message.get('connCount')})",
+        text=f"the account has the channel {named!r} on too many connections ({count})",
         channel=channel if isinstance(channel, str) else None,
     )

@@ -103,6 +103,47 @@ def test_a_redactor_s_repr_shows_nothing() -> None:
     assert repr(redact) == "<Redactor of 2 strings>"
 
 
+# Texts that were cut.
+
+KEYS = st.text("aB3-_~+/=", min_size=10, max_size=100)
+
+
+@given(KEYS, st.sampled_from(["as it is", "in a query", "in JSON", "in HTML"]), st.data())
+@example("APIKEY-0123456789abc", "as it is", None)
+def test_the_beginning_of_a_secret_that_a_cut_has_left_is_hidden(
+    secret: str, encoding: str, data: st.DataObject | None
+) -> None:
+    encoded = ENCODERS[encoding](secret)
+    length = len(encoded) - 1 if data is None else data.draw(st.integers(0, len(encoded) - 1))
+    ending = "" if data is None else data.draw(st.sampled_from(["", "'", '"}', "..."]))
+    assume(len(unquote(html.unescape(encoded[:length]))) >= 8)
+    shown = Redactor([secret])("refused: code " + encoded[:length] + ending)
+
+    assert shown.startswith("refused: code ")
+    assert secret[:8] not in shown
+
+
+def test_a_secret_is_hidden_whole_and_cut_off_in_one_text() -> None:
+    key = "APIKEY-0123456789abc"
+    text = ("x" * 20 + key * 60 + "Z" * 3000)[:1210]
+
+    assert Redactor([key])(text) == "x" * 20 + "***" * 60
+    assert Redactor(["other-secret", key])(text[:-2]) == "x" * 20 + "***" * 60
+
+
+def test_a_word_that_begins_as_a_secret_does_stays_where_the_text_goes_on() -> None:
+    redact = Redactor(["accounts-passphrase", "services"])
+
+    assert redact("the accounts-page is closed") == "the accounts-page is closed"
+    assert redact("the accounts of 1 user") == "the accounts of 1 user"
+    assert redact("no account, no service") == "no account, no service"
+    assert redact("no accounts-pass") == "no ***"
+
+
+def test_a_beginning_inside_another_is_found() -> None:
+    assert Redactor(["abababababX-and-much-more"])("ababababababX-and-much-mo") == "ab***"
+
+
 # Headers.
 
 SENSITIVE = (

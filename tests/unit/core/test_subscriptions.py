@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsresilient.core.incoming import Acknowledged, Refused
+from wsresilient.core.subscriptions import SubscriptionRegistry
 from wsresilient.core.topic_requests import write_request
 from wsresilient.errors import SubscriptionError, SubscriptionLimitError
 
@@ -113,6 +115,22 @@ def test_no_request_is_larger_than_allowed_unless_one_topic_is(
         asked += request.topics
 
     assert asked == topics
+
+
+def test_the_size_of_a_request_is_counted_in_bytes() -> None:
+    class Written(Rules):
+        def subscribe(self, topics: Sequence[str], request_id: int) -> str:
+            return " ".join(topics)
+
+    rules = Written(request_size=61)
+    request = send(
+        opened("\u5e01\u5b89\u4eba\u751fUSDT@trade", "btcusdt@depth20@100ms", "a" * 20, rules=rules)
+    )
+    wire, count = write_request(rules, request)
+
+    assert len(" ".join(request.topics)) <= 61 < len(" ".join(request.topics).encode())
+    assert len(wire) <= 61
+    assert count == 2
 
 
 def test_ids_are_never_used_again_not_even_over_generations() -> None:
@@ -275,6 +293,15 @@ def test_too_many_requests_means_a_pause_and_not_a_failure() -> None:
     assert made.next_deadline() == deadline + 10.0  # and not the pause that is over
 
 
+def test_a_new_connection_does_not_wait_for_the_pause_of_the_one_before() -> None:
+    made = opened("a")
+    made.refused(Refused(request_id=send(made).request_id, temporary=True), 10.0)
+    made.lost()
+    made.opened()
+
+    assert send(made, 10.0).topics == ("a",)
+
+
 def test_no_time_for_ever_is_told_once_and_asked_more_and_more_rarely() -> None:
     made = opened("a", ack_retries=2)
     now, pauses, errors = 0.0, [], []
@@ -295,6 +322,143 @@ def test_no_time_for_ever_is_told_once_and_asked_more_and_more_rarely() -> None:
     assert made.wanted == {"a"}
     answer_all(made, now)
     assert made.confirmed == {"a"}
+
+
+# Refusals that name nothing.
+
+NAMELESS_PAUSE = Refused(code=510, text="too frequent", temporary=True)
+NO_SUCH = Refused(text="Contract doesn't exist!", of_topic=True)
+ONE_EACH = Rules(tags=True, data_confirms=True, topics_per_request=1)
+
+
+def pause_is_over(made: SubscriptionRegistry) -> float:
+    """Give the time at which requests go on; the ones before are late by nobody's fault."""
+    deadline = made.next_deadline()
+    assert deadline is not None
+    assert made.next_request(deadline - 0.001) is None
+    assert made.expire(deadline) == []
+    return deadline
+
+
+def test_too_many_requests_without_an_id_is_a_pause_that_costs_no_try() -> None:
+    made, now = opened("a", "b", rules=Rules(topics_per_request=1), ack_retries=2), 0.0
+    send_all(made, now)
+    errors = []
+    for _ in range(6):
+        told = made.refused(NAMELESS_PAUSE, now)
+        assert made.refused(NAMELESS_PAUSE, now) == []  # of the other request
+        assert told is not None
+        errors += told
+        now = pause_is_over(made)
+        assert [request.topics for request in send_all(made, now)] == [("a",), ("b",)]
+
+    assert len(errors) == 1
+    assert "too frequent" in str(errors[0])
+    assert made.failed == {}
+    assert made.wanted == {"a", "b"}
+
+
+def test_who_was_accepted_beside_too_many_requests_is_not_asked_for_again() -> None:
+    made = opened("a", "b", rules=Rules(topics_per_request=1))
+    first, _ = send_all(made)
+    assert made.refused(NAMELESS_PAUSE, 0.0) == []
+    assert made.acknowledged(Acknowledged(request_id=first.request_id), 0.1)
+
+    assert made.confirmed == {"a"}
+    assert [request.topics for request in send_all(made, pause_is_over(made))] == [("b",)]
+
+
+def test_an_end_is_asked_for_again_after_too_many_requests() -> None:
+    made = opened("a", "b")
+    answer_all(made)
+    made.unwant(["a"])
+    assert not send(made).subscribing
+    assert made.refused(NAMELESS_PAUSE, 0.0) == []
+
+    request = send(made, pause_is_over(made))
+    assert (request.subscribing, request.topics) == (False, ("a",))
+
+
+def test_too_many_requests_while_nothing_is_asked_for_is_somebody_elses() -> None:
+    made = opened("a")
+    answer_all(made)
+
+    assert made.refused(NAMELESS_PAUSE, 0.0) is None
+    assert made.refused(Refused(text="Wrong filter"), 0.0) is None
+    made.want(["b"])
+    send(made)
+    assert made.refused(Refused(text="Wrong filter"), 0.0) is None
+    assert made.refused(Refused(request_id=7, temporary=True), 0.0) is None
+    assert made.next_deadline() == 10.0
+
+
+@pytest.mark.parametrize("order", ["no", "no yes yes", "yes no yes", "yes yes no"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_no_such_topic_without_a_name_is_found_among_those_that_are_unanswered(
+    order: str, place: int
+) -> None:
+    topics = ["deal:A", "deal:B"]
+    topics.insert(place, "deal:BAD")
+    made, now = opened(*topics, rules=ONE_EACH, first_data_timeout=None), 0.0
+    send_all(made)
+    for word in order.split():
+        if word == "no":
+            assert made.refused(NO_SUCH, now) == []
+            assert made.refused(NO_SUCH, now) == []  # of another
+        else:
+            made.acknowledged(Acknowledged(tag="sub.deal"), now)
+    known = made.confirmed
+    now = pause_is_over(made)
+    while (request := made.next_request(now)) is not None:
+        made.sent(request, now)
+        assert made.next_request(now) is None  # the next answer is for this one
+        if request.topics == ("deal:BAD",):
+            errors = made.refused(NO_SUCH, now)
+            assert errors is not None
+            assert [error.topic for error in errors] == ["deal:BAD"]
+        else:
+            assert made.acknowledged(Acknowledged(tag="sub.deal"), now)
+
+    # Nobody else pays; one that another's answer had confirmed is told by its silence.
+    assert made.confirmed == {"deal:A", "deal:B"} | ({"deal:BAD"} & known)
+    assert made.failed.keys() == {"deal:BAD"} - known
+    made.expire(now)
+    made.want(["deal:C", "deal:D"])
+    assert len(send_all(made, now)) == 2
+
+
+def test_a_refusal_of_a_topic_that_nobody_waits_for_changes_nothing() -> None:
+    made = opened("deal:A", rules=ONE_EACH)
+    send(made)
+    assert made.refused(NO_SUCH, 0.0) == []
+    made.data_came("deal:A", 0.5)
+
+    assert made.confirmed == {"deal:A"}
+    assert made.is_settled
+    assert made.refused(NO_SUCH, 1.0) is None
+
+
+def test_the_pause_before_asking_one_by_one_does_not_lengthen_the_next() -> None:
+    made = opened("deal:BAD", rules=ONE_EACH)
+    send(made)
+    made.refused(NO_SUCH, 0.0)
+    now = pause_is_over(made)
+    send(made, now)
+    assert made.refused(NO_SUCH, now)
+    made.want(["deal:A"])
+    send(made, now)
+    assert made.refused(NAMELESS_PAUSE, now) == []
+
+    assert made.next_deadline() == now + 2.0
+
+
+def test_one_by_one_ends_with_the_connection() -> None:
+    made = opened("deal:A", "deal:B", rules=ONE_EACH)
+    send_all(made)
+    made.refused(NO_SUCH, 0.0)
+    made.opened()
+
+    assert len(send_all(made)) == 2
 
 
 def test_a_channel_that_is_refused_after_its_acknowledgement_loses_its_newest_topic() -> None:

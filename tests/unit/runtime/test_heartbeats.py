@@ -9,7 +9,7 @@ from wsresilient import ConnectionConfig, PingTimeoutError, SendTimeoutError
 from wsresilient.core.limits import Limits
 from wsresilient.runtime.heartbeats import RETRY, HeartbeatSender
 from wsresilient.runtime.pacing import Pacer
-from wsresilient.venues import Heartbeat
+from wsresilient.venues import Heartbeat, Rate
 
 
 class Sender:
@@ -67,6 +67,21 @@ def test_they_are_numbered_and_go_out_in_time() -> None:
     made.tick(attempt, 40.0)
 
     assert attempt.sender.sent == [b"ping 1", b"ping 2"]
+
+
+def test_each_counts_among_the_messages_and_is_never_held_back() -> None:
+    attempt: Any = Attempt()
+    pacer = Pacer(Limits(messages=Rate(2, 1000.0), burst=2))
+    made = HeartbeatSender(
+        Heartbeat(payload="ping", interval=20.0, timeout=1000.0), ConnectionConfig(), pacer
+    )
+    made.opened(0.0)
+    assert pacer.try_request() == 0.0
+    made.tick(attempt, 20.0)
+    assert pacer.try_request() > 0.0  # the heartbeat has taken the second one
+    made.tick(attempt, 40.0)
+
+    assert attempt.sender.sent == [b"ping", b"ping"]
 
 
 def test_silence_after_one_is_a_dead_link() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -372,7 +373,8 @@ def test_wrong_credentials_are_final(code: int) -> None:
     expected = LoginRefused(code, "What they say.", final=True)
 
     assert read(login_error(401, code)) == expected
-    assert read(login_error(401, code, request_id="null")) == expected
+    revoked = dataclasses.replace(expected, revoked=True)
+    assert read(login_error(401, code, request_id="null")) == revoked
 
 
 def test_a_session_that_is_revoked_has_no_id() -> None:
@@ -382,7 +384,7 @@ def test_a_session_that_is_revoked_has_no_id() -> None:
     )
 
     assert read(text) == LoginRefused(
-        -2015, "Invalid API-key, IP, or permissions for action.", final=True
+        -2015, "Invalid API-key, IP, or permissions for action.", final=True, revoked=True
     )
 
 

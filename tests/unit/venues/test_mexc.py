@@ -291,7 +291,11 @@ def test_an_unknown_contract_is_named_by_its_text() -> None:
 @pytest.mark.parametrize(
     ("message", "refused"),
     [
-        ({"data": "Contract doesn't exist!"}, Refused(text="Contract doesn't exist!")),
+        (
+            {"data": "Contract doesn't exist!"},
+            Refused(text="Contract doesn't exist!", of_topic=True),
+        ),
+        ({"data": {"code": 1001, "msg": "?"}}, Refused(code=1001, text="?", of_topic=True)),
         (
             {"data": {"code": 2011, "message": "Order quantity error"}},
             Refused(code=2011, text="Order quantity error"),
@@ -379,6 +383,25 @@ def test_an_unknown_contract_fails_alone() -> None:
     assert registry.acknowledged(ack, 0.0)
     assert registry.acknowledged(ack, 0.0)
     assert registry.confirmed == {"deal:A_USDT", "deal:B_USDT"}
+
+
+def test_an_unknown_contract_without_a_name_fails_alone() -> None:
+    registry = asked("deal:NOPE_USDT", "ticker:A_USDT", "deal:B_USDT")
+    error = read('{"channel":"rs.error","data":"Contract doesn\'t exist!","ts":"1"}')
+    assert isinstance(error, Refused)
+    assert registry.refused(error, 0.0) == []
+    now = registry.next_deadline() or 0.0
+    for _ in range(3):
+        request = registry.next_request(now)
+        assert request is not None
+        registry.sent(request, now)
+        if request.topics == ("deal:NOPE_USDT",):
+            assert registry.refused(error, now)
+        else:
+            assert registry.acknowledged(Acknowledged(tag=request.tag), now)
+
+    assert registry.failed.keys() == {"deal:NOPE_USDT"}
+    assert registry.confirmed == {"ticker:A_USDT", "deal:B_USDT"}
 
 
 # Login.

@@ -175,6 +175,7 @@ def test_a_pong_is_no_json() -> None:
             Acknowledged(None, ("tickers:BTC-USDT",)),
         ),
         ('{"event":"login","code":"0","msg":"","connId":"a4d3ae55"}', LoggedIn()),
+        ('{"event":"login","code":0,"msg":"","connId":"a4d3ae55"}', LoggedIn()),
         ('{"id":"b1","op":"order","data":[{"ordId":"1"}],"code":"0","msg":""}', Answer("b1")),
         ('{"id":"7","op":"order","data":[],"code":"1","msg":"failed"}', Answer(7)),
         ('{"event":"something-new","id":"7"}', Answer(7)),
@@ -206,7 +207,7 @@ def test_an_upgrade_is_a_notice_to_reconnect() -> None:
     assert "service upgrade" in incoming.text
     assert not looks_like_data(text)
     other = read('{"event":"notice","code":"1","msg":"Hello."}')
-    assert other == Notice("Hello. (code 1)", reconnect=False)
+    assert other == Notice("code 1: Hello.", reconnect=False)
 
 
 def test_the_number_of_connections_is_told() -> None:
@@ -233,6 +234,15 @@ def test_a_channel_can_fail_after_it_was_acknowledged() -> None:
     assert "30" in incoming.text
     assert not incoming.temporary
     assert not incoming.whole_request
+
+
+@pytest.mark.parametrize("event", ["channel-conn-count", "channel-conn-count-error"])
+def test_a_channel_or_a_count_that_is_none_is_not_cut_but_left_out(event: str) -> None:
+    long = "x" * 30 + "a-secret-0123456789"
+    incoming = read(f'{{"event":"{event}","channel":"{long}","connCount":"{long}"}}')
+
+    assert isinstance(incoming, (Notice, Refused))
+    assert "a-s" not in incoming.text
 
 
 # Errors.
@@ -334,6 +344,16 @@ def test_an_internal_error_at_the_login_passes() -> None:
     text = "Login failed due to internal error. Please try logging in again."
 
     assert error("63999", text, None) == LoginRefused("63999", text, final=False)
+
+
+@pytest.mark.parametrize("code", ["", "6" * 41, None, [], 10**400])
+def test_a_code_that_is_none_is_not_shown(code: Any) -> None:
+    message = {"code": code, "msg": "no"}
+
+    assert VENUE.read({"event": "error", **message}) == Refused(text="no", whole_request=True)
+    assert VENUE.read({"event": "login", **message}) == LoginRefused(
+        text="no", final=False, retries=1
+    )
 
 
 def test_a_login_event_with_a_code_is_a_refusal() -> None:
