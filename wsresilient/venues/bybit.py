@@ -195,6 +195,10 @@ class Bybit(Venue):
         """Tell the symbol of a topic, or None."""
         return split(topic)[1]
 
+    def is_private(self, topic: str) -> bool:
+        """Whether a topic needs a login, as all of the private connection do."""
+        return self.private
+
     def covers(self, subscribed: str, received: Any) -> bool:
         """Tell whether one is the all-in-one form ("order") of the other ("order.linear")."""
         topic: str = received.topic

@@ -197,6 +197,10 @@ class OKX(Venue):
             return None
         return _PRIVATE if okx_channels.needs_login(topic) else None
 
+    def is_private(self, topic: str) -> bool:
+        """Whether a topic needs a login, as all of /private do."""
+        return self.channel_type == "private" or okx_channels.needs_login(topic)
+
     def covers(self, subscribed: str, received: Any) -> bool:
         """Tell whether a push belongs to a subscription that names less than the push does."""
         channel, symbol, parameters = split_topic(subscribed)

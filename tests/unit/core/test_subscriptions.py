@@ -581,6 +581,15 @@ def test_a_confirmed_topic_that_stays_silent_is_told_once_and_stays() -> None:
     assert not made.is_awaiting_data
 
 
+def test_a_topic_that_needs_credentials_is_not_waited_for() -> None:
+    made = opened("private.orders", first_data_timeout=60.0)
+    answer_all(made)
+
+    assert made.confirmed == {"private.orders"}
+    assert not made.is_awaiting_data
+    assert made.next_deadline() is None
+
+
 def test_data_may_confirm_what_was_not_answered_in_time() -> None:
     made = opened("a", rules=Rules(data_confirms=True), first_data_timeout=None)
     send(made)

@@ -477,6 +477,8 @@ def test_nothing_else_needs_credentials(venue: Binance) -> None:
     assert not venue.needs_login(group="market")
     assert venue.is_implicit("userData")
     assert not venue.is_implicit("btcusdt@trade")
+    assert venue.is_private("userData")
+    assert not venue.is_private("btcusdt@trade")
 
 
 @pytest.mark.parametrize(

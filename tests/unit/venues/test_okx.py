@@ -166,6 +166,11 @@ def test_what_needs_a_login_is_on_another_connection() -> None:
     assert PUBLIC.needs_login(group="private")
     assert BUSINESS.needs_login(group="private")
     assert not PRIVATE.is_implicit("orders?instType=ANY")
+    assert PRIVATE.is_private("orders?instType=ANY")
+    assert PUBLIC.is_private("books-l2-tbt:BTC-USDT")
+    assert BUSINESS.is_private("orders-algo?instType=ANY")
+    assert not PUBLIC.is_private("tickers:BTC-USDT")
+    assert not BUSINESS.is_private("candle1m:BTC-USDT")
     assert PRIVATE.listen_key(group="private") is None
 
 
