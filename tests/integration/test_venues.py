@@ -10,12 +10,13 @@ from wsresilient import (
     ConnectionFailedError,
     Message,
     ResilientWebSocket,
+    SubscriptionLimitError,
 )
 from wsresilient.testing import FakeExchange, FaultProxy, wait_until
-from wsresilient.venues import MEXC, OKX, Binance, Bybit, Custom, Heartbeat, Venue
+from wsresilient.venues import MEXC, OKX, Binance, Bybit, Custom, Heartbeat, Limits, Venue
 
 from .servers import PATIENCE, good_server
-from .venue_clients import CREDENTIALS, PUBLIC, Case, hasty, listening
+from .venue_clients import CREDENTIALS, PUBLIC, Case, Listening, hasty, listening
 
 
 @pytest.fixture(params=PUBLIC.values(), ids=list(PUBLIC))
@@ -212,6 +213,45 @@ def test_an_acknowledgement_is_not_yet_data() -> None:
         assert "has brought no data" in str(error)
         assert client.ws.subscriptions == {"btcusdt@trade", "nosuchusdt@trade"}
         assert client.ws.generation == 1
+
+
+def told(client: Listening) -> str:
+    return "\n".join(map(str, client.seen.errors))
+
+
+def test_topics_in_the_url_are_not_yet_data_either() -> None:
+    with FakeExchange("binance") as exchange:
+        url = exchange.url_for("btcusdt@trade", "nosuchusdt@trade")
+        with listening(exchange, url=url, first_data_timeout=0.3) as client:
+            wait_until(lambda: "'nosuchusdt@trade' stands in the URL" in told(client), PATIENCE)
+            assert client.ws.subscriptions == {"btcusdt@trade", "nosuchusdt@trade"}
+            assert exchange.requests == []
+
+
+def test_topics_in_a_functions_url_are_wanted_and_waited_for() -> None:
+    with FakeExchange("binance") as exchange:
+        url = exchange.url_for("btcusdt@trade", "nosuchusdt@trade")
+        with listening(exchange, url=lambda: url, first_data_timeout=0.3) as client:
+            client.wait_for_topics("btcusdt@trade", "nosuchusdt@trade")
+            client.wait_for_data("btcusdt@trade")
+            wait_until(lambda: "'nosuchusdt@trade' stands in the URL" in told(client), PATIENCE)
+            assert exchange.requests == []
+            client.ws.unsubscribe("nosuchusdt@trade")
+            client.wait_for_topics("btcusdt@trade")
+            client.ws.reconnect()
+            wait_until(lambda: client.ws.generation == 2, PATIENCE)
+            client.wait_for_topics("btcusdt@trade")
+            client.wait_for_data("btcusdt@trade")
+
+
+def test_more_topics_in_a_functions_url_than_may_be_are_told() -> None:
+    with FakeExchange("binance") as exchange:
+        url = exchange.url_for("btcusdt@trade", "ethusdt@trade")
+        venue = exchange.venue.replace(limits=Limits(topics_per_connection=1))
+        with listening(exchange, venue=venue, url=lambda: url) as client:
+            (error,) = client.seen.wait_for_errors()
+            assert isinstance(error, SubscriptionLimitError)
+            client.wait_for_topics()
 
 
 def test_topics_of_two_routes_are_not_put_on_one_connection() -> None:

@@ -119,12 +119,14 @@ class TopicBook:
 
     # The connection.
 
-    def opened(self, present: Iterable[str]) -> None:
+    def opened(self, present: Iterable[str], now: float) -> None:
         """A new connection is ready; all wanted topics are to be asked for."""
         self.lost()
         self.is_open = True
         for topic in present:
             self.became(topic, PRESENT)
+            if topic in self.wanted:
+                self._await_data(topic, now)
         for topic in self.wanted:
             self._reconcile(topic)
 

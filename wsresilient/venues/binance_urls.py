@@ -14,6 +14,7 @@ __all__ = [
     "MARKETS",
     "SERVERS",
     "Servers",
+    "is_raw",
     "listen_keys_in",
     "topics_in",
     "with_path",
@@ -115,6 +116,12 @@ def _own_path(market: str, group: str | None, listen_key: str | None) -> str:
         key = quote(listen_key, safe="") if listen_key else ""
         return f"/private/ws/{key}".rstrip("/")
     return f"/{group or 'market'}/stream"
+
+
+def is_raw(url: str) -> bool:
+    """Tell whether events come without the envelope in which their stream is named."""
+    parts = split_url(url)
+    return parts is not None and "ws" in parts.path.split("/")
 
 
 def topics_in(url: str) -> tuple[str, ...]:
