@@ -101,7 +101,8 @@ def with_path(url: Any, *, market: str, group: str | None, listen_key: str | Non
         segments = segments[1:]
     if not segments or segments[0] not in ("ws", "stream"):
         return url
-    if group == PRIVATE:
+    has_own_key = listen_key is None and market == "futures" and bool(listen_keys_in(url))
+    if group == PRIVATE and not has_own_key:
         path = _own_path(market, group, listen_key)
         query = "" if "streams=" in parts.query else parts.query
         return urlunsplit(parts._replace(path=path, query=query))
