@@ -363,6 +363,17 @@ def test_a_login_that_cannot_be_made_is_told() -> None:
         assert client.ws.state == "failed"
 
 
+def test_a_login_that_a_wrong_clock_refuses_succeeds_once_the_clock_is_right() -> None:
+    with FakeExchange("bybit-private") as exchange:
+        exchange.shift_clock(60.0)
+        with listening(exchange, "order", auth=CREDENTIALS) as client:
+            errors = client.seen.wait_for_errors(2)
+            assert "Params Error" in str(errors[0])
+            assert "check the clock" in str(errors[0])
+            exchange.shift_clock(0.0)
+            client.wait_for_topics("order")
+
+
 @pytest.mark.parametrize(
     ("venue", "topic"), [(MEXC(), "personal.order"), (Binance(), "userData")], ids=repr
 )

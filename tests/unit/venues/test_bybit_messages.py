@@ -378,16 +378,17 @@ def test_a_text_about_the_key_is_final_without_a_code(said: str) -> None:
     assert incoming == LoginRefused(text=said, final=True)
 
 
-def test_the_private_socket_gives_only_a_text_which_is_final() -> None:
+def test_params_error_may_be_the_clock_and_is_tried_again() -> None:
     incoming = read(
         '{"success":false,"ret_msg":"Params Error","op":"auth","conn_id":'
         '"cno3gd1qo29t7ommtc60-18fpo"}'
     )
 
     assert isinstance(incoming, LoginRefused)
-    assert incoming.final
-    assert incoming.text.startswith("Params Error")
-    assert "wrong clock" in incoming.text
+    assert not incoming.final
+    assert incoming.retries is None
+    assert incoming.text.startswith("Params Error, ")
+    assert "check the clock of this machine (NTP), key and secret" in incoming.text
 
 
 # Names and numbers.
