@@ -22,7 +22,7 @@ from wsresilient.testing.records import ReceivedRequest
 from wsresilient.venues import Limits, Rate
 
 from .servers import PATIENCE
-from .venue_clients import listening
+from .venue_clients import CREDENTIALS, listening
 
 SYMBOLS = [f"S{number}USDT" for number in range(750)]
 MEXC_SYMBOLS = [f"S{number}_USDT" for number in range(101)]
@@ -283,6 +283,18 @@ def test_a_request_gets_the_answer_with_its_id() -> None:
         own = client.ws.request({"method": "LIST_SUBSCRIPTIONS", "id": "mine"}, timeout=PATIENCE)
         assert own["id"] == "mine"
         assert client.ws.get_stats()["unrouted_messages"] == 0
+
+
+@pytest.mark.parametrize("venue", ["bybit", "bybit-spot", "bybit-private"])
+def test_a_pong_is_the_answer_of_who_asked_for_it(venue: str) -> None:
+    auth = CREDENTIALS if venue == "bybit-private" else None
+    with FakeExchange(venue) as exchange, listening(exchange, auth=auth) as client:
+        assert client.ws.wait_until_connected(PATIENCE)
+        answer = client.ws.request({"op": "ping", "req_id": "abc"}, timeout=PATIENCE)
+        assert answer["req_id"] == "abc"
+        answer = client.ws.request({"op": "ping"}, timeout=PATIENCE)
+        assert answer["op"] in ("ping", "pong")
+        assert client.messages == []
 
 
 def test_a_request_without_an_answer_ends_in_time_or_with_the_connection() -> None:

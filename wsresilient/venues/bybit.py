@@ -27,7 +27,6 @@ from .base import (
 )
 from .bybit_messages import (
     identity_of,
-    is_pong,
     read_control,
     request_id_of,
     sequence_of,
@@ -254,9 +253,8 @@ class Bybit(Venue):
         return complete, request_id_of(complete)
 
     def answer_id(self, message: Any) -> Hashable:
-        """Give the ``req_id`` of an answer, as a number where it is one; a pong is none."""
-        is_answer = isinstance(message, dict) and not is_pong(message)
-        return request_id_of(message) if is_answer else None
+        """Give the ``req_id`` of an answer, as a number where it is one, or None."""
+        return request_id_of(message) if isinstance(message, dict) else None
 
     # Data.
 

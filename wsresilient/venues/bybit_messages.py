@@ -23,7 +23,7 @@ from ..core.incoming import (
 )
 from .base import SequenceNumbers
 
-__all__ = ["identity_of", "is_pong", "read_control", "request_id_of", "sequence_of", "symbol_in"]
+__all__ = ["identity_of", "read_control", "request_id_of", "sequence_of", "symbol_in"]
 
 #: Wrong key, signature, permissions or address; banned; expired.
 _FATAL_CODES = frozenset({10003, 10004, 10005, 10007, 10008, 10009, 10010, 33004})
@@ -59,7 +59,7 @@ def read_control(message: dict[str, Any]) -> Incoming:
     if message.get("type") == "COMMAND_RESP":
         return _read_command(message)
     operation, text = message.get("op"), _text(message)
-    if is_pong(message):
+    if _is_pong(message):
         return Pong()
     accepted = message.get("success") is True or message.get("retCode") == 0
     if operation == "auth":
@@ -70,7 +70,7 @@ def read_control(message: dict[str, Any]) -> Incoming:
     return Acknowledged(request_id) if accepted else _refused(message, text)
 
 
-def is_pong(message: dict[str, Any]) -> bool:
+def _is_pong(message: dict[str, Any]) -> bool:
     """Whether it answers a ping; on the markets' connections it has the op "ping" too."""
     return message.get("op") == "pong" or _text(message) == "pong"
 

@@ -283,11 +283,12 @@ def test_what_is_something_else_is_an_answer(message: Any, request_id: Any) -> N
     assert LINEAR.read(message) == Answer(request_id)
 
 
-def test_a_pong_answers_nobodys_request_whatever_id_it_has() -> None:
+def test_a_pong_may_answer_a_request_as_other_answers_do() -> None:
     pong = {"success": True, "ret_msg": "pong", "req_id": "7", "op": "ping"}
 
-    assert LINEAR.answer_id(pong) is None
+    assert LINEAR.answer_id(pong) == 7
     assert LINEAR.answer_id({**pong, "ret_msg": "", "op": "order.create"}) == 7
+    assert LINEAR.answer_id({**pong, "req_id": "hb-1"}) == "hb-1"  # a heartbeat's: no number
 
 
 @pytest.mark.parametrize(
