@@ -394,13 +394,17 @@ def test_a_hole_in_a_numbered_stream_is_told_in_its_place() -> None:
 def test_a_reconnect_is_one_gap_and_not_one_of_each_topic() -> None:
     with (
         FakeExchange("binance") as exchange,
-        listening(exchange, "btcusdt@trade", "ethusdt@trade") as client,
+        listening(exchange, "ethusdt@trade", "btcusdt@trade", "solusdt@trade") as client,
     ):
         client.wait_for_data("btcusdt@trade", "ethusdt@trade")
+        client.ws.unsubscribe("solusdt@trade")
+        client.wait_for_topics("btcusdt@trade", "ethusdt@trade")
         exchange.abort_all()
         wait_until(lambda: client.ws.generation > 1, PATIENCE)
         client.wait_for_data("btcusdt@trade", "ethusdt@trade")
-        assert [gap.reason for gap in client.seen.gaps] == ["reconnect"]
+        assert [(gap.reason, gap.topics) for gap in client.seen.gaps] == [
+            ("reconnect", ("btcusdt@trade", "ethusdt@trade"))
+        ]
 
 
 def test_a_connection_without_topics_is_not_stale() -> None:
