@@ -273,7 +273,8 @@ def test_settings_are_settings_of_a_connection() -> None:
     )
 
     assert public.ping_interval == 0
-    assert public.stale_after is not None
+    # An order book in which nothing changes is sent about every 60 s.
+    assert public.stale_after == 90.0
     assert business.stale_after is not None
     assert private.stale_after is None
     assert behind_login == private
