@@ -375,7 +375,14 @@ def test_a_login_that_a_wrong_clock_refuses_succeeds_once_the_clock_is_right() -
 
 
 @pytest.mark.parametrize(
-    ("venue", "topic"), [(MEXC(), "personal.order"), (Binance(), "userData")], ids=repr
+    ("venue", "topic"),
+    [
+        (MEXC(), "personal.order"),
+        (Binance(), "userData"),
+        (OKX(), "books-l2-tbt:BTC-USDT"),
+        (OKX("business"), "orders-algo?instType=ANY"),
+    ],
+    ids=repr,
 )
 def test_private_topics_without_credentials_are_refused(venue: Venue, topic: str) -> None:
     with pytest.raises(ConfigurationError, match="is private"):

@@ -36,7 +36,7 @@ def checked_topics(
         raise ConfigurationError(f"topics are {topics!r:.60}; allowed: a list of topics")
     checked = tuple(dict.fromkeys(venue.checked(topic) for topic in topics))
     for topic in checked:
-        if venue.is_implicit(topic) and not has_credentials:
+        if venue.is_private(topic) and not has_credentials:
             raise ConfigurationError(
                 f"{topic!r:.60} is private: {venue!r} needs auth=Credentials(api_key, secret) "
                 "for it"
