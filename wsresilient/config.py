@@ -167,7 +167,7 @@ class ConnectionConfig:
     :param ack_timeout: how long the answer to a login or a subscription may take.
     :param ack_retries: how often an unanswered topic is asked for again.
     :param first_data_timeout: a topic that is confirmed and brings nothing for so long is
-        reported. None: never.
+        reported, unless it needs credentials: an account may be quiet. None: never.
     :raises ConfigurationError: a value is not allowed.
     """
 

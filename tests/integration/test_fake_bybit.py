@@ -311,7 +311,7 @@ def test_a_clock_that_is_ahead_makes_a_login_expire(exchange: FakeExchange) -> N
 def test_logins_can_be_rejected_on_demand(exchange: FakeExchange) -> None:
     exchange.reject_logins()
     with connect(exchange, "/v5/private") as client:
-        assert client.ask(login())["ret_msg"] == "Params Error"
+        assert client.ask(login())["ret_msg"] == "Invalid apikey"
 
 
 # REST.

@@ -249,6 +249,16 @@ def test_wrong_arguments_are_named(arguments: dict[str, Any], text: str) -> None
         ConnectionPool(**{"url_or_venue": Binance(), **arguments})
 
 
+def test_topics_in_a_functions_url_are_ended() -> None:
+    with FakeExchange("binance") as exchange:
+        url = exchange.url_for("ethusdt@trade")
+        pool = ConnectionPool(lambda: url, venue=exchange.venue)
+        pool.subscribe("btcusdt@trade")
+        with pool:
+            wait_until(lambda: [*exchange.subscriptions] == ["btcusdt@trade"], PATIENCE)
+            assert pool.subscriptions == {"btcusdt@trade"}
+
+
 @pytest.mark.parametrize("wrong", ["btcusdt@trade", "", 3, None])
 def test_topics_come_in_a_list(wrong: Any) -> None:
     pool = ConnectionPool(Binance())

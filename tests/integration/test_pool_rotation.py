@@ -510,6 +510,7 @@ def test_break_before_make_tells_of_the_hole() -> None:
         numbers.wait_for(topics)
         wait_until(lambda: len(gaps) == 3)
         assert {gap.reason for gap in gaps} == {"rotation"}
+        assert sorted(topic for gap in gaps for topic in gap.topics) == sorted(topics)
         statistics = pool.get_statistics()
         assert (statistics["rotations"], statistics["reconnects"]) == (3, 3)
 
@@ -661,7 +662,7 @@ def test_when_the_old_connection_is_lost_meanwhile_the_hole_is_told() -> None:
         wait_until(lambda: gaps)
 
         assert [gap.reason for gap in gaps] == ["rotation"]
-        assert gaps[0].connection == "pool-1"
+        assert (gaps[0].connection, gaps[0].topics) == ("pool-1", tuple(topics))
         assert gaps[0].started_at <= gaps[0].ended_at
         wait_until(lambda: changes[-1].state == "connected")
         assert pool.get_statistics()["rotations"] == 1

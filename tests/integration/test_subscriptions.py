@@ -22,7 +22,7 @@ from wsresilient.testing.records import ReceivedRequest
 from wsresilient.venues import Limits, Rate
 
 from .servers import PATIENCE
-from .venue_clients import listening
+from .venue_clients import CREDENTIALS, listening
 
 SYMBOLS = [f"S{number}USDT" for number in range(750)]
 MEXC_SYMBOLS = [f"S{number}_USDT" for number in range(101)]
@@ -302,6 +302,18 @@ def test_a_request_gets_the_answer_with_its_id() -> None:
         assert client.ws.get_stats()["unrouted_messages"] == 0
 
 
+@pytest.mark.parametrize("venue", ["bybit", "bybit-spot", "bybit-private"])
+def test_a_pong_is_the_answer_of_who_asked_for_it(venue: str) -> None:
+    auth = CREDENTIALS if venue == "bybit-private" else None
+    with FakeExchange(venue) as exchange, listening(exchange, auth=auth) as client:
+        assert client.ws.wait_until_connected(PATIENCE)
+        answer = client.ws.request({"op": "ping", "req_id": "abc"}, timeout=PATIENCE)
+        assert answer["req_id"] == "abc"
+        answer = client.ws.request({"op": "ping"}, timeout=PATIENCE)
+        assert answer["op"] in ("ping", "pong")
+        assert client.messages == []
+
+
 def test_a_request_without_an_answer_ends_in_time_or_with_the_connection() -> None:
     with FakeExchange("bybit") as exchange, listening(exchange, "publicTrade.BTCUSDT") as client:
         client.wait_for_topics("publicTrade.BTCUSDT")
@@ -399,13 +411,17 @@ def test_a_hole_in_a_numbered_stream_is_told_in_its_place() -> None:
 def test_a_reconnect_is_one_gap_and_not_one_of_each_topic() -> None:
     with (
         FakeExchange("binance") as exchange,
-        listening(exchange, "btcusdt@trade", "ethusdt@trade") as client,
+        listening(exchange, "ethusdt@trade", "btcusdt@trade", "solusdt@trade") as client,
     ):
         client.wait_for_data("btcusdt@trade", "ethusdt@trade")
+        client.ws.unsubscribe("solusdt@trade")
+        client.wait_for_topics("btcusdt@trade", "ethusdt@trade")
         exchange.abort_all()
         wait_until(lambda: client.ws.generation > 1, PATIENCE)
         client.wait_for_data("btcusdt@trade", "ethusdt@trade")
-        assert [gap.reason for gap in client.seen.gaps] == ["reconnect"]
+        assert [(gap.reason, gap.topics) for gap in client.seen.gaps] == [
+            ("reconnect", ("btcusdt@trade", "ethusdt@trade"))
+        ]
 
 
 def test_a_connection_without_topics_is_not_stale() -> None:

@@ -10,13 +10,14 @@ from wsresilient import (
     ConnectionFailedError,
     Message,
     ResilientWebSocket,
+    SubscriptionLimitError,
     VenueError,
 )
 from wsresilient.testing import FakeExchange, FaultProxy, wait_until
-from wsresilient.venues import MEXC, OKX, Binance, Bybit, Custom, Heartbeat, Venue
+from wsresilient.venues import MEXC, OKX, Binance, Bybit, Custom, Heartbeat, Limits, Venue
 
 from .servers import PATIENCE, good_server
-from .venue_clients import CREDENTIALS, PUBLIC, Case, hasty, listening
+from .venue_clients import CREDENTIALS, PUBLIC, Case, Listening, hasty, listening
 
 
 @pytest.fixture(params=PUBLIC.values(), ids=list(PUBLIC))
@@ -215,6 +216,45 @@ def test_an_acknowledgement_is_not_yet_data() -> None:
         assert client.ws.generation == 1
 
 
+def told(client: Listening) -> str:
+    return "\n".join(map(str, client.seen.errors))
+
+
+def test_topics_in_the_url_are_not_yet_data_either() -> None:
+    with FakeExchange("binance") as exchange:
+        url = exchange.url_for("btcusdt@trade", "nosuchusdt@trade")
+        with listening(exchange, url=url, first_data_timeout=0.3) as client:
+            wait_until(lambda: "'nosuchusdt@trade' stands in the URL" in told(client), PATIENCE)
+            assert client.ws.subscriptions == {"btcusdt@trade", "nosuchusdt@trade"}
+            assert exchange.requests == []
+
+
+def test_topics_in_a_functions_url_are_wanted_and_waited_for() -> None:
+    with FakeExchange("binance") as exchange:
+        url = exchange.url_for("btcusdt@trade", "nosuchusdt@trade")
+        with listening(exchange, url=lambda: url, first_data_timeout=0.3) as client:
+            client.wait_for_topics("btcusdt@trade", "nosuchusdt@trade")
+            client.wait_for_data("btcusdt@trade")
+            wait_until(lambda: "'nosuchusdt@trade' stands in the URL" in told(client), PATIENCE)
+            assert exchange.requests == []
+            client.ws.unsubscribe("nosuchusdt@trade")
+            client.wait_for_topics("btcusdt@trade")
+            client.ws.reconnect()
+            wait_until(lambda: client.ws.generation == 2, PATIENCE)
+            client.wait_for_topics("btcusdt@trade")
+            client.wait_for_data("btcusdt@trade")
+
+
+def test_more_topics_in_a_functions_url_than_may_be_are_told() -> None:
+    with FakeExchange("binance") as exchange:
+        url = exchange.url_for("btcusdt@trade", "ethusdt@trade")
+        venue = exchange.venue.replace(limits=Limits(topics_per_connection=1))
+        with listening(exchange, venue=venue, url=lambda: url) as client:
+            (error,) = client.seen.wait_for_errors()
+            assert isinstance(error, SubscriptionLimitError)
+            client.wait_for_topics()
+
+
 def test_topics_of_two_routes_are_not_put_on_one_connection() -> None:
     with FakeExchange("binance-futures") as exchange, listening(exchange) as client:
         assert client.ws.wait_until_connected(PATIENCE)
@@ -347,8 +387,26 @@ def test_a_login_that_cannot_be_made_is_told() -> None:
         assert client.ws.state == "failed"
 
 
+def test_a_login_that_a_wrong_clock_refuses_succeeds_once_the_clock_is_right() -> None:
+    with FakeExchange("bybit-private") as exchange:
+        exchange.shift_clock(60.0)
+        with listening(exchange, "order", auth=CREDENTIALS) as client:
+            errors = client.seen.wait_for_errors(2)
+            assert "Params Error" in str(errors[0])
+            assert "check the clock" in str(errors[0])
+            exchange.shift_clock(0.0)
+            client.wait_for_topics("order")
+
+
 @pytest.mark.parametrize(
-    ("venue", "topic"), [(MEXC(), "personal.order"), (Binance(), "userData")], ids=repr
+    ("venue", "topic"),
+    [
+        (MEXC(), "personal.order"),
+        (Binance(), "userData"),
+        (OKX(), "books-l2-tbt:BTC-USDT"),
+        (OKX("business"), "orders-algo?instType=ANY"),
+    ],
+    ids=repr,
 )
 def test_private_topics_without_credentials_are_refused(venue: Venue, topic: str) -> None:
     with pytest.raises(ConfigurationError, match="is private"):

@@ -15,7 +15,7 @@ from wsresilient.venues import Heartbeat, Venue
 from .clients import QUICK, STOP_BOUND, Seen, quick
 from .servers import PATIENCE
 
-__all__ = ["CREDENTIALS", "PUBLIC", "Case", "hasty", "listening"]
+__all__ = ["CREDENTIALS", "PUBLIC", "Case", "Listening", "hasty", "listening"]
 
 #: Those that the fake exchange knows.
 CREDENTIALS = Credentials("key", "secret", "pass")
@@ -83,7 +83,11 @@ class Listening(NamedTuple):
 
 @contextlib.contextmanager
 def listening(
-    exchange: FakeExchange, *topics: Any, venue: Venue | None = None, **settings: Any
+    exchange: FakeExchange,
+    *topics: Any,
+    venue: Venue | None = None,
+    url: Any = None,
+    **settings: Any,
 ) -> Iterator[Listening]:
     """Run a client that subscribes; at the end it must stop cleanly."""
     seen = Seen()
@@ -91,7 +95,7 @@ def listening(
     chosen = exchange.venue if venue is None else venue
     handlers = {name: one for name, one in seen.handlers().items() if name != "on_message"}
     ws = quick(
-        None,
+        url,
         venue=chosen,
         **{"on_data": messages.append, "reconnect": QUICK, **handlers, **settings},
     )

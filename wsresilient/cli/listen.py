@@ -209,8 +209,7 @@ class Listener:
             monitor=self._monitor,
             venue=source.venue,
             auth=source.auth,
-            # An account may be silent for days, a market is not.
-            first_data_timeout=FIRST_DATA if source.auth is None else None,
+            first_data_timeout=FIRST_DATA,
             **connection_settings(arguments, source.venue),
         )
         self._topics = source.topics

@@ -138,7 +138,7 @@ def _credentials(
 
     :raises ConfigurationError: they are missing; none of them is shown.
     """
-    private = [topic for topic in topics if _is_private(venue, topic)]
+    private = [topic for topic in topics if venue.is_private(topic)]
     if not private:
         return None
     key, secret, passphrase = (environ.get(name) or None for name in CREDENTIAL_VARIABLES)
@@ -156,7 +156,3 @@ def _credentials(
             f"{error}; here it stands in the environment variable {CREDENTIAL_VARIABLES[2]}"
         ) from None
     return credentials
-
-
-def _is_private(venue: Venue, topic: str) -> bool:
-    return venue.needs_login(group=venue.group_of(topic)) or venue.is_implicit(topic)

@@ -115,8 +115,9 @@ class SequenceTracker:
     """Follows the numbers of many streams. One thread uses it, or whoever holds a lock.
 
     A message that names its predecessor is in order behind just that one, whatever its own
-    number: OKX counts from the beginning after a maintenance. What begins before the latest
-    number and goes beyond it leaves nothing out, and is in order.
+    number: OKX counts from the beginning after a maintenance, and a message with a number below
+    its predecessor's that is not the latest shows a gap. What begins before the latest number and
+    goes beyond it leaves nothing out, and is in order.
 
     :param capacity: how many streams are followed; beyond it the one that began first is forgotten.
     :raises ConfigurationError: it is no whole number >= 1.
@@ -147,11 +148,12 @@ class SequenceTracker:
             self._begin(numbers.key, numbers.last)
             return _STARTED
         previous = numbers.first - 1 if numbers.previous is None else numbers.previous
-        if numbers.previous != last and numbers.last <= last:
+        follows, begins_anew = previous == last, numbers.last < previous
+        if numbers.last <= last and not follows and not begins_anew:
             self.repeated += 1
             return _REPEATED
         self._last[numbers.key] = numbers.last
-        if previous <= last:
+        if follows or (previous < last and not begins_anew):
             return _IN_ORDER
         self.gaps += 1
         return Verdict(Order.GAP, last, numbers.first)

@@ -61,7 +61,8 @@ class Gap:
     """A hole in the stream, or where there may be one.
 
     :ivar connection: the connection's name.
-    :ivar topics: the topics concerned; empty where all are.
+    :ivar topics: the topics concerned, sorted: of a lost connection all that were wanted on it.
+        Empty where nobody knows: without a venue, and of what was dropped in the lane.
     :ivar reason: "reconnect", "overflow", "rotation" or "sequence".
     :ivar started_at: wall clock of the last message before it.
     :ivar ended_at: wall clock of the first chance of a message after it.

@@ -158,13 +158,14 @@ class SubscriptionRegistry:
 
     # The connection.
 
-    def opened(self, present: Iterable[str] = ()) -> None:
+    def opened(self, present: Iterable[str] = (), *, now: float = 0.0) -> None:
         """A new connection is ready for requests; all wanted topics are to be asked for.
 
-        :param present: topics that its URL has subscribed by itself.
+        :param present: topics that its URL has subscribed by itself; nobody has confirmed them,
+            so that their data is waited for from now on.
         """
         self.lost()
-        self._book.opened(present)
+        self._book.opened(present, now)
 
     def lost(self) -> None:
         """The connection has ended; what it still answers means nothing."""

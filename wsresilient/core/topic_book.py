@@ -119,12 +119,14 @@ class TopicBook:
 
     # The connection.
 
-    def opened(self, present: Iterable[str]) -> None:
+    def opened(self, present: Iterable[str], now: float) -> None:
         """A new connection is ready; all wanted topics are to be asked for."""
         self.lost()
         self.is_open = True
         for topic in present:
             self.became(topic, PRESENT)
+            if topic in self.wanted:
+                self._await_data(topic, now)
         for topic in self.wanted:
             self._reconcile(topic)
 
@@ -158,8 +160,13 @@ class TopicBook:
             self._lose_along_with(topic)
             return
         if self.states.get(topic) is not PRESENT and topic in self.wanted:
-            self.awaited.wait_for(topic, now)
+            self._await_data(topic, now)
         self.became(topic, PRESENT)
+
+    def _await_data(self, topic: str, now: float) -> None:
+        """Wait for a topic's first data; an account's may never come, and nothing is wrong."""
+        if not self._rules.is_private(topic):
+            self.awaited.wait_for(topic, now)
 
     def _lose_along_with(self, topic: str) -> None:
         """Ask again for what an unsubscribe has ended beside what was meant."""

@@ -21,6 +21,9 @@ class SubscriptionRules(Protocol):
     def is_implicit(self, topic: str) -> bool:
         """Whether it comes by itself."""
 
+    def is_private(self, topic: str) -> bool:
+        """Whether it needs credentials: an account may do nothing for days."""
+
     def ends_with(self, topic: str, other: str) -> bool:
         """Whether unsubscribing a topic ends another one too."""
 

@@ -37,7 +37,7 @@ def make_subscriber(
     if isinstance(channels, str) or (channels is not None and not isinstance(channels, Iterable)):
         raise ConfigurationError(f"channels is {channels!r:.60}; allowed: a list of names, or None")
     venue = options.venue
-    url_topics = () if callable(options.url) else venue.url_topics(venue.urls()[0])
+    url_topics = None if callable(options.url) else venue.url_topics(venue.urls()[0])
     return Subscriber(
         venue,
         config,

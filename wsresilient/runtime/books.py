@@ -38,6 +38,7 @@ class Books:
         self._retries = 0  # since the latest connection
         self._lost_at = wall_clock()
         self._gap_reason = "reconnect"
+        self._lost_topics: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Books of {self._status.name}>"
@@ -92,16 +93,18 @@ class Books:
         age, now = self._status.last_message_age, wall_clock()
         gap = Gap(
             connection=self._status.name,
-            topics=(),
+            topics=self._lost_topics,
             reason=self._gap_reason,
             started_at=self._lost_at if age is None else min(self._lost_at, now - age),
             ended_at=now,
         )
         self._delivery.emit_gap(gap)
 
-    def note_lost(self, failure: Failure) -> None:
-        """Remember since when there is a hole, and why."""
+    def note_lost(self, link: Link | None, failure: Failure) -> None:
+        """Remember since when there is a hole, why, and in which topics of this link."""
         self._lost_at = wall_clock()
+        wanted = None if link is None else link.wanted
+        self._lost_topics = tuple(sorted(wanted or ()))
         self._gap_reason = "rotation" if failure.kind is FailureKind.ROTATION else "reconnect"
 
     def ended(self, link: Link, failure: Failure, *, is_stopping: bool) -> None:
@@ -112,7 +115,7 @@ class Books:
             with status.changed:
                 status.counters.failures += 1
         if link.was_ready:
-            self.note_lost(failure)
+            self.note_lost(link, failure)
         status.note_end(failure, link.close_code, was_open=link.was_ready)
         status.connected_at = status.connected_wall = None
         link.let_go()

@@ -104,6 +104,7 @@ class PoolMember:
         self._key_of = key_of
         self._subscriber = ws.subscriber
         self._subscriber.shown_limit = None  # a pool fills its connections on purpose
+        self._subscriber.follows_url = False  # and knows alone what is on them
         self._gating = threading.Lock()  # guards the writing of _gates; the tuple is read freely
         self._gates: tuple[Gate, ...] = ()
         self._last_gate: Gate | None = None

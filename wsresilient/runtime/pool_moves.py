@@ -271,7 +271,7 @@ class PoolMoves:
         now, age = wall_clock(), one.old.ws.record.last_message_age
         gap = Gap(
             connection=one.new.name,
-            topics=() if one.retires else tuple(sorted(one.handover.topics)),
+            topics=tuple(sorted(one.handover.topics)),
             reason="rotation",
             started_at=now if age is None else now - age,
             ended_at=now,

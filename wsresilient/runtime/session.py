@@ -216,16 +216,12 @@ class VenueSession:
 
     def _act(self, incoming: Incoming, message: Any) -> bool:
         """Do what a control message says; returns whether it was for us."""
-        if isinstance(incoming, Pong):
+        if self._is_awaited(incoming, message) or isinstance(incoming, Pong):
             return True
         if isinstance(incoming, Acknowledged):
-            return (
-                self._topics.acknowledged(incoming)
-                or incoming.request_id is None
-                or self._hooks.take_answer(incoming.request_id, message)
-            )
+            return self._topics.acknowledged(incoming) or incoming.request_id is None
         if isinstance(incoming, Refused):
-            return self._refused(self._clean(incoming), message)
+            return self._refused(self._clean(incoming))
         if isinstance(incoming, LoggedIn):
             if self._login_by is not None:
                 log.info("%s: logged in", self._name)
@@ -239,7 +235,11 @@ class VenueSession:
             self._noticed(incoming)
             return True
         assert isinstance(incoming, Answer), "read() gives one of the kinds of Incoming"
-        request_id = incoming.request_id
+        return False
+
+    def _is_awaited(self, incoming: Incoming, message: Any) -> bool:
+        """Give a message to the request() that waits for its id; returns whether one does."""
+        request_id = getattr(incoming, "request_id", None)
         if request_id is None:
             request_id = self._venue.answer_id(message)
         return request_id is not None and self._hooks.take_answer(request_id, message)
@@ -252,17 +252,14 @@ class VenueSession:
         text = shorten(self._redact(str(answer.text)[:MOST_TEXT])) or "an error without a text"
         return dataclasses.replace(answer, text=text, code=code)
 
-    def _refused(self, answer: Refused, message: Any) -> bool:
+    def _refused(self, answer: Refused) -> bool:
         if self._login_by is not None and answer.names_nothing:
             # Whether it is about the credentials at all is not said: once more.
             retries = None if answer.temporary else 1
             refusal = LoginRefused(answer.code, answer.text, final=False, retries=retries)
             self._login_refused(refusal)
             return True
-        taken = self._topics.refused(answer)
-        if not taken and answer.request_id is not None:
-            taken = self._hooks.take_answer(answer.request_id, message)
-        if not taken:
+        if not self._topics.refused(answer):
             self._hooks.report(VenueError(f"{self._venue!r} says: {answer.text}", code=answer.code))
         return True
 

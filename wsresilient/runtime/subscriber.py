@@ -36,7 +36,7 @@ def checked_topics(
         raise ConfigurationError(f"topics are {topics!r:.60}; allowed: a list of topics")
     checked = tuple(dict.fromkeys(venue.checked(topic) for topic in topics))
     for topic in checked:
-        if venue.is_implicit(topic) and not has_credentials:
+        if venue.is_private(topic) and not has_credentials:
             raise ConfigurationError(
                 f"{topic!r:.60} is private: {venue!r} needs auth=Credentials(api_key, secret) "
                 "for it"
@@ -50,9 +50,10 @@ class Subscriber:
     :param venue: checks and writes topics.
     :param config: ack_timeout, ack_retries, first_data_timeout.
     :param channels: those that :meth:`pair_topics` gives of a symbol.
-    :param url_topics: those that the connection's own URL subscribes.
+    :param url_topics: those that the connection's own URL subscribes; None: a function gives the
+        URL, so that each attempt tells (:meth:`want_of_url`).
     :param has_credentials: whether there will be a login, without which private topics are silent.
-    :raises ConfigurationError: a channel is none.
+    :raises ConfigurationError: a topic of the URL cannot bring anything.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Subscriber:
         config: ConnectionConfig,
         *,
         channels: Iterable[str] = (),
-        url_topics: Iterable[str] = (),
+        url_topics: Iterable[str] | None = (),
         has_credentials: bool = False,
     ) -> None:
         self.venue = venue
@@ -69,7 +70,10 @@ class Subscriber:
         self._has_credentials = has_credentials
         #: Topics that there may be, for the diagnosis; None where somebody else sees to that.
         self.shown_limit = venue.limits.topics_per_connection
-        self.url_topics = tuple(url_topics)
+        #: Whether topics of an attempt's URL become wanted; a pool ends them.
+        self.follows_url = url_topics is None
+        self.url_topics = tuple(url_topics or ())
+        self._check_url_topics()
         # Guards the registries, and the writing of the fields below.
         self._lock = threading.RLock()
         #: Of the running connection.
@@ -208,6 +212,37 @@ class Subscriber:
             if handler is not None:
                 self._add_handler(checked, handler)
             return self._changed(added=added)
+
+    def want_of_url(self, topics: Iterable[str]) -> None:
+        """Want what a function's URL subscribes; what was ended since it was new stays so.
+
+        :raises SubscriptionLimitError: not all of them fit; nothing has changed.
+        """
+        if not self.follows_url:
+            return
+        with self._lock:
+            known, implicit = frozenset(self.url_topics), self.venue.is_implicit
+            new = tuple(one for one in topics if one not in known and not implicit(one))
+            added = self.current.want(new)
+            if self._next is not None:
+                self._next.want(new)
+            self.url_topics += new
+            self._changed(added=added)
+
+    def _check_url_topics(self) -> None:
+        """Refuse topics of the URL that stay silent for ever, as :meth:`subscribe` does."""
+        for topic in self.url_topics:
+            try:
+                spelled = self.venue.checked(topic)
+                wrong = "" if spelled == topic else f"{self.venue!r} spells it {spelled!r:.80}"
+            except ConfigurationError as error:
+                wrong = str(error)
+            if wrong:
+                raise ConfigurationError(
+                    f"the URL subscribes {topic!r:.80}, which brings nothing: {wrong}; a URL that "
+                    "a function gives is not checked"
+                )
+        self._check_groups(self.url_topics)
 
     def unsubscribe(self, topics: Iterable[Any]) -> bool:
         """Want these topics no more.

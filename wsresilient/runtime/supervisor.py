@@ -397,5 +397,5 @@ class Supervisor:
 
     def tell_hole(self, failure: Failure) -> None:
         """Tell that messages may be missing here."""
-        self._books.note_lost(failure)
+        self._books.note_lost(self.links.running, failure)
         self._books.tell_hole()

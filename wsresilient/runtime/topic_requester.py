@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from ..config import ConnectionConfig
 from ..core.frames import Payload
@@ -16,7 +16,7 @@ from ..core.incoming import Acknowledged, Data, Refused
 from ..core.redact import Redactor, shorten
 from ..core.subscriptions import SubscriptionRegistry
 from ..core.topic_requests import Request, write_request
-from ..errors import SubscriptionError, describe
+from ..errors import SubscriptionError, SubscriptionLimitError, describe
 from .clock import monotonic
 from .heartbeats import RETRY
 from .logs import Log
@@ -59,19 +59,26 @@ class TopicRequester:
         self._tell = report
         self._name = name
         self._redact = Redactor()
+        self._in_url: frozenset[str] = frozenset()
         self.is_awaiting_data = False
 
     # The connection.
 
-    def opened(self, url_topics: Iterable[str], redact: Redactor) -> None:
+    def opened(self, url_topics: Sequence[str], redact: Redactor) -> None:
         """A connection is ready for requests.
 
         :param url_topics: those that its URL has subscribed.
         :param redact: hides its secrets.
         """
         self._redact = redact
+        self._in_url = frozenset(url_topics)
+        try:
+            self._subscriber.want_of_url(url_topics)
+        except SubscriptionLimitError as error:
+            self._report([error])
         with self._hold() as registry:
-            registry.opened(url_topics)
+            registry.opened(url_topics, now=monotonic())
+            self.is_awaiting_data = registry.is_awaiting_data
 
     def lost(self) -> None:
         """The connection has ended."""
@@ -130,7 +137,10 @@ class TopicRequester:
             errors = registry.expire(now)
             silent = registry.silent(now)
         self._report(errors)
-        self._report([self._silent(topic) for topic in silent])
+        if silent:
+            # Of some streams the data never say whose they are, so that nobody knows.
+            told = [topic for topic in silent if self._venue.names_data(topic, attempt.location)]
+            self._report([self._silent(topic) for topic in told])
         pause = self._send_requests(attempt, now) if may_request else math.inf
         with self._hold() as registry:
             deadline = registry.next_deadline()
@@ -138,10 +148,11 @@ class TopicRequester:
         return pause if deadline is None else max(0.001, min(pause, deadline - now))
 
     def _silent(self, topic: str) -> SubscriptionError:
+        how = "stands in the URL" if topic in self._in_url else "is confirmed"
         return SubscriptionError(
-            f"the topic {topic!r:.80} is confirmed and has brought no data for "
+            f"the topic {topic!r:.80} {how} and has brought no data for "
             f"{self._config.first_data_timeout:g} s; it stays subscribed. Is the symbol traded, "
-            "the channel on this route?",
+            "its spelling right, the channel on this route?",
             topic=topic,
         )
 

@@ -286,6 +286,14 @@ class Venue:
         """Whether a topic comes by itself after the login: no request is sent for it."""
         return False
 
+    def names_data(self, topic: str, url: str) -> bool:
+        """Whether data of a topic say on this URL to which topic they belong."""
+        return True
+
+    def is_private(self, topic: str) -> bool:
+        """Whether a topic needs credentials; nobody wonders when it brings nothing for long."""
+        return self.is_implicit(topic)
+
     # Requests. Each is one message to send.
 
     def subscribe(self, topics: Sequence[str], request_id: int) -> str:

@@ -20,7 +20,15 @@ from . import binance_events
 from .base import Heartbeat, Limits, ListenKey, Rate, SequenceNumbers, Venue
 from .binance_answers import hashable_id, login_request, read_answer
 from .binance_streams import FUTURES, PRIVATE, SPOT, USER_DATA
-from .binance_urls import ENVIRONMENTS, MARKETS, SERVERS, listen_keys_in, topics_in, with_path
+from .binance_urls import (
+    ENVIRONMENTS,
+    MARKETS,
+    SERVERS,
+    is_raw,
+    listen_keys_in,
+    topics_in,
+    with_path,
+)
 from .rest_binance import BinanceRest
 
 __all__ = ["Binance"]
@@ -193,6 +201,10 @@ class Binance(Venue):
         On a raw connection the event does not say at which speed its stream comes.
         """
         return subscribed == received.topic or subscribed.startswith(f"{received.topic}@")
+
+    def names_data(self, topic: str, url: str) -> bool:
+        """Whether events say of which stream they are: all do but some of a raw connection."""
+        return not is_raw(url) or binance_events.tells_stream(topic)
 
     def is_implicit(self, topic: str) -> bool:
         """Whether a topic comes by itself: the login, or the URL, has asked for it."""

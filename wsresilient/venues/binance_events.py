@@ -14,7 +14,7 @@ from ..core.incoming import Answer, Data, Incoming, Notice
 from .base import SequenceNumbers
 from .binance_streams import USER_DATA, is_market_stream
 
-__all__ = ["NOTICES", "identity", "read_event", "read_stream", "sequence"]
+__all__ = ["NOTICES", "identity", "read_event", "read_stream", "sequence", "tells_stream"]
 
 #: Events about the connection or the session, which go on over a new connection only.
 NOTICES = {
@@ -41,6 +41,7 @@ _CHANNELS = {
     "assetIndexUpdate": "assetIndex",
     "depthUpdate": "depth",  # at whatever speed
 }
+_TOLD = frozenset(_CHANNELS.values())
 
 #: Events of the account on spot; those of the futures are in capitals.
 _SPOT_USER_EVENTS = frozenset(
@@ -94,6 +95,16 @@ def read_event(event: Any) -> Incoming:
     if channel is None or symbol is None:
         return Answer()
     return Data(f"{symbol.lower()}@{channel}", channel, symbol, event)
+
+
+def tells_stream(topic: str) -> bool:
+    """Tell whether :func:`read_event` finds a stream in its events, or one that covers it."""
+    symbol, _, channel = topic.partition("@")
+    if topic.startswith("!"):
+        # Those of "!bookTicker" and "!forceOrder@arr" come one by one, as if of a symbol's stream.
+        return channel.startswith("arr") and symbol != "!forceOrder" and symbol[1:] in _TOLD
+    kind = channel.partition("@")[0]
+    return kind in _TOLD or kind.startswith(("kline_", "continuousKline_"))
 
 
 def _user_event(event: Any) -> Data:

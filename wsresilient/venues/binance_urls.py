@@ -14,6 +14,7 @@ __all__ = [
     "MARKETS",
     "SERVERS",
     "Servers",
+    "is_raw",
     "listen_keys_in",
     "topics_in",
     "with_path",
@@ -100,7 +101,8 @@ def with_path(url: Any, *, market: str, group: str | None, listen_key: str | Non
         segments = segments[1:]
     if not segments or segments[0] not in ("ws", "stream"):
         return url
-    if group == PRIVATE:
+    has_own_key = listen_key is None and market == "futures" and bool(listen_keys_in(url))
+    if group == PRIVATE and not has_own_key:
         path = _own_path(market, group, listen_key)
         query = "" if "streams=" in parts.query else parts.query
         return urlunsplit(parts._replace(path=path, query=query))
@@ -115,6 +117,12 @@ def _own_path(market: str, group: str | None, listen_key: str | None) -> str:
         key = quote(listen_key, safe="") if listen_key else ""
         return f"/private/ws/{key}".rstrip("/")
     return f"/{group or 'market'}/stream"
+
+
+def is_raw(url: str) -> bool:
+    """Tell whether events come without the envelope in which their stream is named."""
+    parts = split_url(url)
+    return parts is not None and "ws" in parts.path.split("/")
 
 
 def topics_in(url: str) -> tuple[str, ...]:

@@ -27,7 +27,6 @@ from .base import (
 )
 from .bybit_messages import (
     identity_of,
-    is_pong,
     read_control,
     request_id_of,
     sequence_of,
@@ -195,6 +194,10 @@ class Bybit(Venue):
         """Tell the symbol of a topic, or None."""
         return split(topic)[1]
 
+    def is_private(self, topic: str) -> bool:
+        """Whether a topic needs a login, as all of the private connection do."""
+        return self.private
+
     def covers(self, subscribed: str, received: Any) -> bool:
         """Tell whether one is the all-in-one form ("order") of the other ("order.linear")."""
         topic: str = received.topic
@@ -250,9 +253,8 @@ class Bybit(Venue):
         return complete, request_id_of(complete)
 
     def answer_id(self, message: Any) -> Hashable:
-        """Give the ``req_id`` of an answer, as a number where it is one; a pong is none."""
-        is_answer = isinstance(message, dict) and not is_pong(message)
-        return request_id_of(message) if is_answer else None
+        """Give the ``req_id`` of an answer, as a number where it is one, or None."""
+        return request_id_of(message) if isinstance(message, dict) else None
 
     # Data.
 

@@ -23,13 +23,12 @@ from ..core.incoming import (
 )
 from .base import SequenceNumbers
 
-__all__ = ["identity_of", "is_pong", "read_control", "request_id_of", "sequence_of", "symbol_in"]
+__all__ = ["identity_of", "read_control", "request_id_of", "sequence_of", "symbol_in"]
 
 #: Wrong key, signature, permissions or address; banned; expired.
 _FATAL_CODES = frozenset({10003, 10004, 10005, 10007, 10008, 10009, 10010, 33004})
-#: The private connection gives texts without a code; of these words of credentials, the first is
-#: observed.
-_FATAL_WORDS = ("params error", "apikey", "api key", "api_key", "signature", "permission")
+#: The private connection gives texts without a code; what they say of credentials.
+_FATAL_WORDS = ("apikey", "api key", "api_key", "signature", "permission")
 #: Codes after which the same credentials may succeed later: too many, restarting.
 _PASSING_CODES = frozenset({10006, 10016, 10019, 10429, 20003})
 _TOO_MANY_CODES = frozenset({10006, 10429, 20003})
@@ -60,7 +59,7 @@ def read_control(message: dict[str, Any]) -> Incoming:
     if message.get("type") == "COMMAND_RESP":
         return _read_command(message)
     operation, text = message.get("op"), _text(message)
-    if is_pong(message):
+    if _is_pong(message):
         return Pong()
     accepted = message.get("success") is True or message.get("retCode") == 0
     if operation == "auth":
@@ -71,7 +70,7 @@ def read_control(message: dict[str, Any]) -> Incoming:
     return Acknowledged(request_id) if accepted else _refused(message, text)
 
 
-def is_pong(message: dict[str, Any]) -> bool:
+def _is_pong(message: dict[str, Any]) -> bool:
     """Whether it answers a ping; on the markets' connections it has the op "ping" too."""
     return message.get("op") == "pong" or _text(message) == "pong"
 
@@ -138,15 +137,20 @@ def _login_refused(message: dict[str, Any], text: str) -> LoginRefused:
     is_clock = code == _CLOCK_CODE or "request expired" in lowered  # observed
     is_about_key = code is None and any(word in lowered for word in _FATAL_WORDS)
     is_final = code in _FATAL_CODES or (is_about_key and not is_clock)
-    if text == "Params Error":  # observed: all that the private connection says
-        text = "Params Error, which Bybit says of a wrong key and of a wrong clock alike"
+    # Observed of an expired login and of a badly formed one: a clock can be set meanwhile.
+    is_unclear = code is None and "params error" in lowered and not is_final
+    if is_unclear:
+        text += (
+            ", which Bybit says of an expired time and of wrong credentials alike: check the clock "
+            "of this machine (NTP), key and secret"
+        )
     told = _SERVER_TIME.search(text)
     return LoginRefused(
         code=code,
         text=text,
         final=is_final,
         # What is not known may pass: once more.
-        retries=None if is_final or is_clock or code in _PASSING_CODES else 1,
+        retries=None if is_final or is_clock or is_unclear or code in _PASSING_CODES else 1,
         clock=is_clock,
         server_time=int(told[1]) / 1000 if told else None,
     )

@@ -294,10 +294,8 @@ class Custom(Venue):
         return complete, self._id_in(complete)
 
     def answer_id(self, message: Any) -> Hashable:
-        """Give the id in ``id_field``, or None; a pong is nobody's answer."""
-        found = self._id_in(message)
-        is_pong = found is not None and callable(self._pong) and self._pong(message)
-        return None if is_pong else found
+        """Give the id in ``id_field``, or None."""
+        return self._id_in(message)
 
     def _id_in(self, message: Any) -> Hashable:
         if self._id_field is None or not isinstance(message, dict):

@@ -68,7 +68,8 @@ _LIMITS = Limits(
 # limit is documented, and the end is announced (notice 64008): no planned reconnects.
 _SHARED_SETTINGS = {"ping_interval": 0.0, "max_age": None}
 _SETTINGS = {
-    "public": MappingProxyType({**_SHARED_SETTINGS, "stale_after": 60.0}),
+    # An order book in which nothing changes is sent about every 60 s.
+    "public": MappingProxyType({**_SHARED_SETTINGS, "stale_after": 90.0}),
     # Candles of a quiet instrument pause for longer.
     "business": MappingProxyType({**_SHARED_SETTINGS, "stale_after": 120.0}),
     # An account may do nothing for days.
@@ -196,6 +197,10 @@ class OKX(Venue):
         if self.channel_type == "private":
             return None
         return _PRIVATE if okx_channels.needs_login(topic) else None
+
+    def is_private(self, topic: str) -> bool:
+        """Whether a topic needs a login, as all of /private do."""
+        return self.channel_type == "private" or okx_channels.needs_login(topic)
 
     def covers(self, subscribed: str, received: Any) -> bool:
         """Tell whether a push belongs to a subscription that names less than the push does."""

@@ -76,9 +76,9 @@ def _book(key: Hashable, row: dict[str, Any]) -> SequenceNumbers | None:
     number, previous = _whole(row.get("seqId")), _whole(row.get("prevSeqId"))
     if number is None or previous is None or number == previous:
         return None  # nothing changed for a minute: a sign of life, no step
-    # -1: a snapshot; a number that falls: the exchange begins a new count after maintenance.
-    is_restart = previous == -1 or number < previous
-    return SequenceNumbers(key, number, number, previous, restart=is_restart)
+    # A number that falls is no restart: after a maintenance OKX begins a new count, and the message
+    # still names the one before it. -1 is a snapshot.
+    return SequenceNumbers(key, number, number, previous, restart=previous == -1)
 
 
 def _whole(value: Any) -> int | None:

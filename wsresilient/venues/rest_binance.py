@@ -39,8 +39,8 @@ DEPTHS = {"spot": (5000,), "futures": (5, 10, 20, 50, 100, 500, 1000)}
 MOST_TRADES = 1000
 
 # Weight is counted by the minute; the shortest ban is two minutes long.
-PAUSES: dict[int | str, float] = {429: 60.0, 418: 120.0, -1003: 60.0}
-TEMPORARY = frozenset({-1000, -1001, -1003, -1007, -1008})
+PAUSES: dict[int | str, float] = {429: 60.0, 418: 120.0, -1003: 60.0, -1034: 60.0}
+TEMPORARY = frozenset({-1000, -1001, -1003, -1007, -1008, -1034})
 #: Unauthorised, wrong signature, a key of a wrong form, or with another address or permission.
 DENIALS = frozenset({-1002, -1022, -2014, -2015})
 HINTS: dict[int | str, str] = {

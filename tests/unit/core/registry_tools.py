@@ -31,6 +31,9 @@ class Rules:
     def is_implicit(self, topic: str) -> bool:
         return topic.startswith("own.")
 
+    def is_private(self, topic: str) -> bool:
+        return topic.startswith(("own.", "private."))
+
     def ends_with(self, topic: str, other: str) -> bool:
         return False
 

@@ -166,6 +166,15 @@ def test_a_count_that_begins_anew_behind_its_predecessor_is_in_order() -> None:
     ]
 
 
+@pytest.mark.parametrize("latest", [15, 25])
+def test_a_count_that_begins_anew_behind_another_number_shows_a_gap(latest: int) -> None:
+    assert verdicts(numbers(latest), numbers(3, previous=20), numbers(5, previous=3)) == [
+        STARTED,
+        Verdict(Order.GAP, latest, 3),
+        IN_ORDER,
+    ]
+
+
 def test_a_sign_of_life_with_the_same_number_is_in_order() -> None:
     """OKX: seqId is prevSeqId."""
     assert verdicts(numbers(7), numbers(7, previous=7), numbers(9, previous=7)) == [

@@ -179,6 +179,19 @@ def test_topics_of_the_url_are_there_and_unwanted_ones_are_ended() -> None:
     assert made.confirmed == {"a"}
 
 
+def test_data_of_topics_of_the_url_is_waited_for_too() -> None:
+    made = registry("a", "b", "private.orders", first_data_timeout=60.0)
+    made.unwant(["b"])
+    made.opened(present=["a", "b", "private.orders"], now=100.0)
+    assert made.is_awaiting_data
+    assert made.next_deadline() == 160.0
+
+    assert made.silent(160.0) == ["a"]
+    made.opened(present=["a"], now=200.0)
+    made.data_came("a", 201.0)
+    assert made.silent(1e9) == []
+
+
 # Reconnects.
 
 
@@ -743,6 +756,15 @@ def test_a_confirmed_topic_that_stays_silent_is_told_once_and_stays() -> None:
     assert made.silent(1000.0) == []
     assert made.wanted == {"a", "b"}
     assert not made.is_awaiting_data
+
+
+def test_a_topic_that_needs_credentials_is_not_waited_for() -> None:
+    made = opened("private.orders", first_data_timeout=60.0)
+    answer_all(made)
+
+    assert made.confirmed == {"private.orders"}
+    assert not made.is_awaiting_data
+    assert made.next_deadline() is None
 
 
 def test_data_may_confirm_what_was_not_answered_in_time() -> None:

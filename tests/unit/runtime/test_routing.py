@@ -19,7 +19,7 @@ class Routed:
 
     def __init__(self, *topics: str) -> None:
         venue = OKX("private")
-        self.subscriber = Subscriber(venue, ConnectionConfig())
+        self.subscriber = Subscriber(venue, ConnectionConfig(), has_credentials=True)
         self.subscriber.subscribe(topics)
         self.handlers = HandlerSet("test")
         self.router = Router("test", self.subscriber, venue.decode, self.handlers)

@@ -10,7 +10,10 @@ from wsresilient.venues import MEXC, OKX, Binance, Limits, Venue
 
 
 def subscriber(
-    venue: Venue | None = None, *, channels: tuple[str, ...] = (), url_topics: tuple[str, ...] = ()
+    venue: Venue | None = None,
+    *,
+    channels: tuple[str, ...] = (),
+    url_topics: tuple[str, ...] | None = (),
 ) -> Subscriber:
     return Subscriber(
         venue or Binance(), ConnectionConfig(), channels=channels, url_topics=url_topics
@@ -87,6 +90,42 @@ def test_topics_of_the_url_are_wanted_from_the_beginning() -> None:
 
     assert made.wanted == {"btcusdt@trade"}
     assert "btcusdt@trade" in made.index
+
+
+@pytest.mark.parametrize(
+    ("venue", "topics", "text"),
+    [
+        (Binance(), ("BTCUSDT@kline_1m",), "spells it 'btcusdt@kline_1m'"),
+        (Binance(), ("btcusdt@trade", "!ticker@arr"), "'!ticker@arr', .* retired"),
+        (Binance(), ("btcusdt@trades",), "'btcusdt@trades', .* did you mean 'trade'"),
+        (Binance("futures"), ("btcusdt@kline_1m", "btcusdt@depth"), "on one route"),
+        (Binance("futures"), ("btcusdt@depth", "userData"), "on one route"),
+    ],
+)
+def test_topics_of_the_url_that_stay_silent_for_ever_are_refused(
+    venue: Venue, topics: tuple[str, ...], text: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        subscriber(venue, url_topics=topics)
+
+
+def test_topics_of_a_functions_url_are_wanted_once_it_is_known() -> None:
+    made = subscriber(Binance("futures"), url_topics=None)
+    beside = made.begin_succession()
+    made.want_of_url(("btcusdt@depth", "NEW@stream", "userData"))
+
+    assert made.wanted == beside.wanted == {"btcusdt@depth", "NEW@stream"}
+    assert made.group == "public"
+    made.unsubscribe(["btcusdt@depth"])
+    made.want_of_url(("btcusdt@depth", "ethusdt@depth"))
+    assert made.wanted == {"NEW@stream", "ethusdt@depth"}  # what was ended stays so
+
+
+def test_topics_of_a_fixed_url_do_not_change() -> None:
+    made = subscriber(url_topics=("btcusdt@trade",))
+    made.want_of_url(("ethusdt@trade",))
+
+    assert made.wanted == {"btcusdt@trade"}
 
 
 def test_a_pair_is_all_channels_of_a_symbol() -> None:

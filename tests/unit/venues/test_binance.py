@@ -108,6 +108,22 @@ def test_a_url_of_ones_own_gets_the_route_where_it_is_binances_path(
     assert venue.urls(group=group, listen_key="key") == (expected,)
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("private/ws/pqia91", "private/ws/pqia91"),
+        ("ws/pqia91", "private/ws/pqia91"),
+        ("private/stream?streams=pqia91", "private/stream?streams=pqia91"),
+        ("market/stream?streams=a@markPrice", "private/ws"),
+    ],
+)
+def test_a_listen_key_of_ones_own_stays_in_the_url(path: str, expected: str) -> None:
+    venue = Binance("futures", url=f"ws://h/{path}")
+
+    assert venue.urls(group="private") == (f"ws://h/{expected}",)
+    assert venue.urls(group="private", listen_key="key") == ("ws://h/private/ws/key",)
+
+
 def test_a_url_of_ones_own_on_spot() -> None:
     assert Binance(url="wss://stream.binance.us:9443").urls() == (
         "wss://stream.binance.us:9443/stream",
@@ -477,6 +493,8 @@ def test_nothing_else_needs_credentials(venue: Binance) -> None:
     assert not venue.needs_login(group="market")
     assert venue.is_implicit("userData")
     assert not venue.is_implicit("btcusdt@trade")
+    assert venue.is_private("userData")
+    assert not venue.is_private("btcusdt@trade")
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,40 @@ def test_market_data_of_a_raw_stream(
     assert stream.startswith("!") or venue.covers(stream, incoming)
 
 
+@pytest.mark.parametrize(("venue", "payload", "stream", "symbol", "raw"), MARKET)
+def test_it_is_known_which_streams_a_raw_connection_cannot_tell_apart(
+    venue: Binance, payload: str, stream: str, symbol: str, raw: str | None
+) -> None:
+    url = "wss://h/public/ws/" + stream
+    incoming = venue.read(json.loads(payload))
+    is_told = isinstance(incoming, Data) and venue.covers(stream, incoming)
+
+    assert venue.names_data(stream, url) == is_told
+    assert venue.names_data(stream, f"wss://h/public/stream?streams={stream}")
+    assert venue.names_data(stream, "wss://h")
+
+
+@pytest.mark.parametrize(
+    ("stream", "is_told"),
+    [
+        ("!miniTicker@arr", True),
+        ("!ticker_1h@arr", True),
+        ("!markPrice@arr@1s", True),
+        ("!bookTicker", False),
+        ("!forceOrder@arr", False),
+        ("!contractInfo", False),
+        ("tradingSession", False),
+        ("btcusdt@depth@100ms", True),
+        ("btcusdt@depth5@100ms", False),
+        ("btcusdt@kline_1m@+08:00", True),
+        ("btcusdt_perpetual@continuousKline_1m", True),
+        ("btcusdt@rpiDepth", False),
+    ],
+)
+def test_streams_of_a_raw_connection(stream: str, is_told: bool) -> None:
+    assert FUTURES.names_data(stream, "wss://h/ws") == is_told
+
+
 def test_a_raw_stream_does_not_belong_to_another_one() -> None:
     incoming = read(DEPTH)
 

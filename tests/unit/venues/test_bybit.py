@@ -236,6 +236,12 @@ def test_a_users_request_gets_an_id_unless_it_has_one() -> None:
 # Login.
 
 
+def test_only_topics_of_the_private_connection_need_credentials() -> None:
+    assert PRIVATE.is_private("order")
+    assert PRIVATE.is_private("execution.fast.linear")
+    assert not Bybit("spot").is_private("tickers.BTCUSDT")
+
+
 def test_only_the_private_connection_logs_in() -> None:
     credentials = Credentials("key", "secret")
 

@@ -283,11 +283,12 @@ def test_what_is_something_else_is_an_answer(message: Any, request_id: Any) -> N
     assert LINEAR.read(message) == Answer(request_id)
 
 
-def test_a_pong_answers_nobodys_request_whatever_id_it_has() -> None:
+def test_a_pong_may_answer_a_request_as_other_answers_do() -> None:
     pong = {"success": True, "ret_msg": "pong", "req_id": "7", "op": "ping"}
 
-    assert LINEAR.answer_id(pong) is None
+    assert LINEAR.answer_id(pong) == 7
     assert LINEAR.answer_id({**pong, "ret_msg": "", "op": "order.create"}) == 7
+    assert LINEAR.answer_id({**pong, "req_id": "hb-1"}) == "hb-1"  # a heartbeat's: no number
 
 
 @pytest.mark.parametrize(
@@ -378,16 +379,17 @@ def test_a_text_about_the_key_is_final_without_a_code(said: str) -> None:
     assert incoming == LoginRefused(text=said, final=True)
 
 
-def test_the_private_socket_gives_only_a_text_which_is_final() -> None:
+def test_params_error_may_be_the_clock_and_is_tried_again() -> None:
     incoming = read(
         '{"success":false,"ret_msg":"Params Error","op":"auth","conn_id":'
         '"cno3gd1qo29t7ommtc60-18fpo"}'
     )
 
     assert isinstance(incoming, LoginRefused)
-    assert incoming.final
-    assert incoming.text.startswith("Params Error")
-    assert "wrong clock" in incoming.text
+    assert not incoming.final
+    assert incoming.retries is None
+    assert incoming.text.startswith("Params Error, ")
+    assert "check the clock of this machine (NTP), key and secret" in incoming.text
 
 
 # Names and numbers.

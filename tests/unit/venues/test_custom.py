@@ -391,10 +391,10 @@ def test_a_pong_may_be_a_text_or_told_by_a_function() -> None:
     assert by_function.read({}) == Answer()
 
 
-def test_a_pong_answers_nobodys_request_whatever_id_it_has() -> None:
+def test_a_pong_may_answer_a_request_as_other_answers_do() -> None:
     venue = custom(pong=lambda message: message["type"] == "pong", id_field="id")
 
-    assert venue.answer_id({"type": "pong", "id": 7}) is None
+    assert venue.answer_id({"type": "pong", "id": 7}) == 7
     assert venue.answer_id({"type": "result", "id": 7}) == 7
     assert venue.with_id({"op": "ask"}, 7) == ({"id": 7, "op": "ask"}, 7)
 

@@ -256,6 +256,8 @@ def test_two_topics_do_not_go_into_one_request() -> None:
 def test_private_topics_come_without_being_asked_for() -> None:
     assert VENUE.is_implicit("personal.order")
     assert not VENUE.is_implicit("deal:BTC_USDT")
+    assert VENUE.is_private("personal.order")
+    assert not VENUE.is_private("deal:BTC_USDT")
     registry = SubscriptionRegistry(VENUE)
     registry.want(["personal.order"])
     registry.opened()

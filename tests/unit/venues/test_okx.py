@@ -166,6 +166,11 @@ def test_what_needs_a_login_is_on_another_connection() -> None:
     assert PUBLIC.needs_login(group="private")
     assert BUSINESS.needs_login(group="private")
     assert not PRIVATE.is_implicit("orders?instType=ANY")
+    assert PRIVATE.is_private("orders?instType=ANY")
+    assert PUBLIC.is_private("books-l2-tbt:BTC-USDT")
+    assert BUSINESS.is_private("orders-algo?instType=ANY")
+    assert not PUBLIC.is_private("tickers:BTC-USDT")
+    assert not BUSINESS.is_private("candle1m:BTC-USDT")
     assert PRIVATE.listen_key(group="private") is None
 
 
@@ -268,7 +273,8 @@ def test_settings_are_settings_of_a_connection() -> None:
     )
 
     assert public.ping_interval == 0
-    assert public.stale_after is not None
+    # An order book in which nothing changes is sent about every 60 s.
+    assert public.stale_after == 90.0
     assert business.stale_after is not None
     assert private.stale_after is None
     assert behind_login == private

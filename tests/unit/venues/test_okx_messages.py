@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wsresilient.core.continuity import SequenceTracker
 from wsresilient.core.events import Message
 from wsresilient.core.incoming import (
     MOST_TEXT,
@@ -472,8 +473,19 @@ def test_an_empty_book_is_a_sign_of_life_and_a_falling_number_a_new_count() -> N
 
     assert book(10, 15) == SequenceNumbers(key, 15, 15, 10)
     assert book(15, 15) is None
-    assert book(15, 3) == SequenceNumbers(key, 3, 3, 15, restart=True)
+    assert book(15, 3) == SequenceNumbers(key, 3, 3, 15)
     assert book(3, 5) == SequenceNumbers(key, 5, 5, 3)
+
+
+@pytest.mark.parametrize(("last", "gaps"), [(15, 0), (14, 1), (20, 1)])
+def test_a_gap_before_a_new_count_is_seen(last: int, gaps: int) -> None:
+    tracker = SequenceTracker()
+    for previous, number in ((-1, 10), (10, last), (15, 3), (3, 5)):
+        numbers = book(previous, number)
+        assert numbers is not None
+        tracker.check(numbers)
+
+    assert tracker.gaps == gaps
 
 
 @pytest.mark.parametrize("channel", ["books-l2-tbt", "books50-l2-tbt"])

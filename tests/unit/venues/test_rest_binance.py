@@ -237,6 +237,13 @@ def test_too_many_requests_and_a_ban_are_for_all_clients_of_the_address(
     assert (refusal.retry_after, refusal.for_all, refusal.temporary) == (seconds, True, True)
 
 
+def test_too_many_connections_are_a_reason_to_wait() -> None:
+    refusal = refusal_of(SPOT, '{"code":-1034,"msg":"Too many connections."}', status=400)
+
+    assert refusal is not None
+    assert (refusal.retry_after, refusal.temporary) == (60.0, True)
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [(503, "Service Unavailable."), (408, ""), (400, '{"code":-1008,"msg":"throttled"}')],

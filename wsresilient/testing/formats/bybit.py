@@ -68,6 +68,7 @@ _PRIVATE_TOPIC = re.compile(
 )
 
 _BAD_REQUEST = "Params Error"
+_WRONG_KEY = "Invalid apikey"
 _BAD_OPERATION = "error:invalid op"
 
 _PRIVATE_LIMITS = VenueLimits(idle_limit=600.0, connect_rate=Rate(500, 300.0))
@@ -193,13 +194,13 @@ class BybitFormat(ExchangeFormat):
 
     # Who one is.
 
-    login_refusal = Refusal(10003, _BAD_REQUEST)
+    login_refusal = Refusal(10003, _WRONG_KEY)
 
     def check_login(self, login: Login, credentials: Credentials, now: int) -> Refusal | None:
         """Check the key, the signature of "GET/realtime" with the expiry, and the expiry."""
         expires = login.details["expires"]
         if login.api_key != credentials.api_key:
-            return Refusal(10003, "Invalid apikey")
+            return Refusal(10003, _WRONG_KEY)
         signature = credentials.hex_signature(f"GET/realtime{expires}")
         if not hmac.compare_digest(signature.encode(), login.details["signature"].encode()):
             return Refusal(10004, "Invalid sign")
