@@ -17,7 +17,7 @@ SAYS = {
     "bybit_bot.py": ["BTCUSDT at ", "order 1 of BTCUSDT: Filled", "0 reconnects", "Status: ok"],
     "okx_ticker_monitor.py": ["BTC-USDT ", "SOL-USDT ", "OLD", "The exchange restarts"],
     "mexc_analyser.py": ["8 of 8 connections, 240 of 240 pairs", "COIN"],
-    "collector.py": [" messages, ", '"gap": "all topics"'],
+    "collector.py": [" messages, ", '"gap": ["trades:BTC-USDT", "trades:ETH-USDT"]'],
     "binance_280_streams.py": ["80 of 80 connections healthy", "80 streams, limits exceeded: 0"],
 }
 
