@@ -388,14 +388,29 @@ def test_a_login_that_cannot_be_made_is_told() -> None:
 
 
 def test_a_login_that_a_wrong_clock_refuses_succeeds_once_the_clock_is_right() -> None:
+    shifts = iter([60.0, 0.0])
+
+    def headers() -> dict[str, str]:  # is asked for at each attempt
+        exchange.shift_clock(next(shifts))
+        return {}
+
+    with FakeExchange("bybit-private") as exchange:
+        with listening(exchange, "order", auth=CREDENTIALS, headers=headers) as client:
+            client.wait_for_topics("order")
+            (error,) = client.seen.wait_for_errors(1)
+            assert "Params Error" in str(error)
+            assert "check the clock" in str(error)
+
+
+def test_a_login_that_is_refused_for_the_clock_again_is_given_up() -> None:
     with FakeExchange("bybit-private") as exchange:
         exchange.shift_clock(60.0)
         with listening(exchange, "order", auth=CREDENTIALS) as client:
-            errors = client.seen.wait_for_errors(2)
-            assert "Params Error" in str(errors[0])
-            assert "check the clock" in str(errors[0])
-            exchange.shift_clock(0.0)
-            client.wait_for_topics("order")
+            wait_until(lambda: client.ws.state == "failed", PATIENCE)
+            assert "check the clock" in client.ws.last_error
+            assert len(exchange.logins) == 2
+            with pytest.raises(AuthenticationError, match="check the clock"):
+                client.ws.wait_until_connected(PATIENCE)
 
 
 @pytest.mark.parametrize(

@@ -137,9 +137,7 @@ def _login_refused(message: dict[str, Any], text: str) -> LoginRefused:
     is_clock = code == _CLOCK_CODE or "request expired" in lowered  # observed
     is_about_key = code is None and any(word in lowered for word in _FATAL_WORDS)
     is_final = code in _FATAL_CODES or (is_about_key and not is_clock)
-    # Observed of an expired login and of a badly formed one: a clock can be set meanwhile.
-    is_unclear = code is None and "params error" in lowered and not is_final
-    if is_unclear:
+    if code is None and "params error" in lowered:  # observed of expired and of badly formed ones
         text += (
             ", which Bybit says of an expired time and of wrong credentials alike: check the clock "
             "of this machine (NTP), key and secret"
@@ -150,7 +148,7 @@ def _login_refused(message: dict[str, Any], text: str) -> LoginRefused:
         text=text,
         final=is_final,
         # What is not known may pass: once more.
-        retries=None if is_final or is_clock or is_unclear or code in _PASSING_CODES else 1,
+        retries=None if is_final or is_clock or code in _PASSING_CODES else 1,
         clock=is_clock,
         server_time=int(told[1]) / 1000 if told else None,
     )

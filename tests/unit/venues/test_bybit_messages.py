@@ -379,7 +379,7 @@ def test_a_text_about_the_key_is_final_without_a_code(said: str) -> None:
     assert incoming == LoginRefused(text=said, final=True)
 
 
-def test_params_error_may_be_the_clock_and_is_tried_again() -> None:
+def test_params_error_may_be_the_clock_and_is_tried_once_more() -> None:
     incoming = read(
         '{"success":false,"ret_msg":"Params Error","op":"auth","conn_id":'
         '"cno3gd1qo29t7ommtc60-18fpo"}'
@@ -387,7 +387,7 @@ def test_params_error_may_be_the_clock_and_is_tried_again() -> None:
 
     assert isinstance(incoming, LoginRefused)
     assert not incoming.final
-    assert incoming.retries is None
+    assert incoming.retries == 1
     assert incoming.text.startswith("Params Error, ")
     assert "check the clock of this machine (NTP), key and secret" in incoming.text
 
