@@ -394,12 +394,14 @@ def test_a_login_that_a_wrong_clock_refuses_succeeds_once_the_clock_is_right() -
         exchange.shift_clock(next(shifts))
         return {}
 
-    with FakeExchange("bybit-private") as exchange:
-        with listening(exchange, "order", auth=CREDENTIALS, headers=headers) as client:
-            client.wait_for_topics("order")
-            (error,) = client.seen.wait_for_errors(1)
-            assert "Params Error" in str(error)
-            assert "check the clock" in str(error)
+    with (
+        FakeExchange("bybit-private") as exchange,
+        listening(exchange, "order", auth=CREDENTIALS, headers=headers) as client,
+    ):
+        client.wait_for_topics("order")
+        (error,) = client.seen.wait_for_errors(1)
+        assert "Params Error" in str(error)
+        assert "check the clock" in str(error)
 
 
 def test_a_login_that_is_refused_for_the_clock_again_is_given_up() -> None:
