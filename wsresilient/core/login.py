@@ -15,6 +15,8 @@ __all__ = ["login_failure", "revoked_failure", "strings_of"]
 
 #: Shorter strings of a login are names of fields and methods, not signatures.
 SHORTEST = 16
+#: Under these keys stands what is asked for, in the venue's own words.
+NO_SECRETS = frozenset({"method", "op"})
 
 
 def login_failure(refusal: LoginRefused, venue: str, redact: Redactor, *, now: float) -> Failure:
@@ -76,8 +78,9 @@ def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str) and len(value) >= SHORTEST:
         yield value
     elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _strings(inner)
+        for name, inner in value.items():
+            if name not in NO_SECRETS:
+                yield from _strings(inner)
     elif isinstance(value, list):
         for inner in value:
             yield from _strings(inner)

@@ -53,7 +53,8 @@ class SubscriptionRegistry:
         self._late = LateAnswers(self._book, self._pending)
         self._again = AskingAgain(self._book, self._pending, self._late)
         self._pause = RequestPause(ack_retries)
-        self._one_by_one = False  # until all is answered: each answer is then for one request
+        # None; or topics are asked for one by one until all is answered; these were refused once.
+        self._doubted: set[str] | None = None
 
     def __repr__(self) -> str:
         return (
@@ -173,13 +174,13 @@ class SubscriptionRegistry:
         self._pending.clear()
         self._late.clear()
         self._pause.clear()
-        self._one_by_one = False
+        self._doubted = None
 
     # Requests.
 
     def has_request(self, now: float) -> bool:
         """Whether :meth:`next_request` has one."""
-        if self._pause.is_on(now) or (self._one_by_one and self._pending):
+        if self._pause.is_on(now) or (self._doubted is not None and self._pending):
             return False
         return bool(self._book.to_subscribe or self._book.to_unsubscribe)
 
@@ -321,21 +322,28 @@ class SubscriptionRegistry:
         """Take a refusal that names nothing: which request it is for is not known."""
         if self.is_settled or not (answer.temporary or answer.of_topic):
             return None
-        if self._one_by_one and not answer.temporary:
-            return self._refused_alone(answer, now)
+        if self._doubted is not None and not answer.temporary:
+            return self._refused_alone(answer, self._doubted, now)
         for request in self._pending:
             self._again.lose(request)
         if answer.temporary:
             return self._no_time(answer, now)
         # No order of answers is promised. The pause lets those that are under way pass.
-        self._one_by_one = True
+        self._doubted = set()
         self._pause.begin(now)
         return []
 
-    def _refused_alone(self, answer: Refused, now: float) -> list[SubscriptionError]:
+    def _refused_alone(
+        self, answer: Refused, doubted: set[str], now: float
+    ) -> list[SubscriptionError]:
         self._pause.over()
         only = next(iter(self._pending), None)
-        return [] if only is None else self._refused_now(only, answer, now)
+        if only is None or doubted.issuperset(only.unanswered):
+            return [] if only is None else self._refused_now(only, answer, now)
+        doubted.update(only.unanswered)  # it may be a late answer for another one: once more
+        self._again.lose(only)
+        self._pause.begin(now)
+        return []
 
     def _fail(
         self, request: Request, topics: Iterable[str], answer: Refused
@@ -384,7 +392,8 @@ class SubscriptionRegistry:
         :returns: topics that are given up, as errors.
         """
         self._pause.pass_time(now)
-        self._one_by_one = self._one_by_one and not self.is_settled
+        if self.is_settled:
+            self._doubted = None
         late, timeout = self._pending.late(now), self._ack_timeout
         return [error for request in late for error in self._again.expired(request, timeout)]
 

@@ -80,7 +80,7 @@ class PoolMember:
     :ivar replacement: while it is being replaced.
     :ivar unhealthy_since: monotonic time, or None.
     :ivar restarted_at: monotonic time, or None.
-    :ivar restarts: how often its pool has restarted it since it was last healthy.
+    :ivar restarts: how often its pool has restarted it since it was last healthy for min_uptime.
     """
 
     def __init__(
@@ -274,7 +274,8 @@ class PoolMember:
         """Look whether it is healthy; returns seconds for which it has not been."""
         if self.ws.is_healthy:
             self.unhealthy_since = None
-            self.restarts = 0
+            if (self.age or 0.0) >= self.ws.config.min_uptime:
+                self.restarts = 0
             return 0.0
         if self.unhealthy_since is None:
             self.unhealthy_since = now

@@ -28,7 +28,7 @@ from .pool_moves import PoolMoves
 from .pool_roster import PoolRoster
 from .redundancy import RedundancyGate
 from .rotation_plan import RotationPlan
-from .subscriber import TopicHandler, checked_topics
+from .subscriber import TopicHandler, checked_topics, spelled_topics
 
 __all__ = ["PoolTopics"]
 
@@ -149,7 +149,7 @@ class PoolTopics:
 
         :raises ConfigurationError: one is no topic of the venue.
         """
-        gone = self._checked(topics)
+        gone = spelled_topics(self._venue, topics)
         with self._roster.hold():
             self._drop(gone)
             self._following.left_out(gone)

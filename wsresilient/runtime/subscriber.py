@@ -19,22 +19,33 @@ from ..core.subscriptions import SubscriptionRegistry
 from ..core.topic_index import TopicIndex
 from ..errors import ConfigurationError, SubscriptionError
 from ..venues.base import Venue, check_told_apart
+from .logs import Log
 
-__all__ = ["Subscriber", "TopicHandler", "checked_topics"]
+__all__ = ["Subscriber", "TopicHandler", "checked_topics", "spelled_topics"]
+
+log = Log("wsresilient.connection")
 
 TopicHandler = Callable[[Message], object]
+
+
+def spelled_topics(venue: Venue, topics: Iterable[Any]) -> tuple[str, ...]:
+    """Write topics as the venue does, each once.
+
+    :raises ConfigurationError: one is none.
+    """
+    if isinstance(topics, (str, bytes)) or not isinstance(topics, Iterable):
+        raise ConfigurationError(f"topics are {topics!r:.60}; allowed: a list of topics")
+    return tuple(dict.fromkeys(venue.checked(topic) for topic in topics))
 
 
 def checked_topics(
     venue: Venue, topics: Iterable[Any], *, has_credentials: bool
 ) -> tuple[str, ...]:
-    """Check topics and write them as the venue does, each once.
+    """Write topics that are to be wanted as the venue does, each once.
 
     :raises ConfigurationError: one is none, or is private where there are no credentials.
     """
-    if isinstance(topics, (str, bytes)) or not isinstance(topics, Iterable):
-        raise ConfigurationError(f"topics are {topics!r:.60}; allowed: a list of topics")
-    checked = tuple(dict.fromkeys(venue.checked(topic) for topic in topics))
+    checked = spelled_topics(venue, topics)
     for topic in checked:
         if venue.is_private(topic) and not has_credentials:
             raise ConfigurationError(
@@ -230,17 +241,17 @@ class Subscriber:
             self._changed(added=added)
 
     def _check_url_topics(self) -> None:
-        """Refuse topics of the URL that stay silent for ever, as :meth:`subscribe` does."""
+        """Refuse topics of the URL that are spelled wrongly, since they stay silent for ever."""
         for topic in self.url_topics:
             try:
                 spelled = self.venue.checked(topic)
-                wrong = "" if spelled == topic else f"{self.venue!r} spells it {spelled!r:.80}"
-            except ConfigurationError as error:
-                wrong = str(error)
-            if wrong:
+            except ConfigurationError as error:  # the exchange may have more than we know
+                log.warning("the URL subscribes %.80r, which may bring nothing: %s", topic, error)
+                continue
+            if spelled != topic:
                 raise ConfigurationError(
-                    f"the URL subscribes {topic!r:.80}, which brings nothing: {wrong}; a URL that "
-                    "a function gives is not checked"
+                    f"the URL subscribes {topic!r:.80}, which brings nothing: {self.venue!r} "
+                    f"spells it {spelled!r:.80}; a URL that a function gives is not checked"
                 )
         self._check_groups(self.url_topics)
 
@@ -250,7 +261,7 @@ class Subscriber:
         :returns: whether the group has changed.
         :raises ConfigurationError: one is no topic of the venue.
         """
-        checked = self.checked(topics)
+        checked = spelled_topics(self.venue, topics)
         with self._lock:
             for registry in (self.current, *([] if self._next is None else [self._next])):
                 registry.unwant(checked)

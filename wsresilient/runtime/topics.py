@@ -18,7 +18,7 @@ from .clock import wall_clock
 from .lanes import Batch
 from .lifecycle import ConnectionLifecycle
 from .routing import Router
-from .subscriber import Subscriber
+from .subscriber import Subscriber, spelled_topics
 
 __all__ = ["ConnectionTopics"]
 
@@ -84,7 +84,7 @@ class ConnectionTopics(ConnectionLifecycle):
         age = self._status.last_message_age
         if topic is not None:
             subscriber, router = self._need_topics(topic)
-            (checked,) = subscriber.checked([topic])
+            (checked,) = spelled_topics(subscriber.venue, [topic])
             if not router.is_needed:
                 router.begin_freshness(self.confirmed_subscriptions, age)
             age = router.age(checked)

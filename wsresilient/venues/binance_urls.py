@@ -147,7 +147,8 @@ def _names_in(url: str) -> list[str]:
     if segments[:1] == ["ws"]:
         names = segments[1:]
     elif segments == ["stream"]:
-        names = "/".join(parse_qs(parts.query).get("streams", [])).split("/")
+        query = parts.query.replace("+", "%2B")  # as in "kline_1d@+08:00": it stands for no space
+        names = "/".join(parse_qs(query).get("streams", [])).split("/")
     else:
         names = []
     return [name for name in names if name]

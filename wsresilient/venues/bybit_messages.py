@@ -137,7 +137,9 @@ def _login_refused(message: dict[str, Any], text: str) -> LoginRefused:
     is_clock = code == _CLOCK_CODE or "request expired" in lowered  # observed
     is_about_key = code is None and any(word in lowered for word in _FATAL_WORDS)
     is_final = code in _FATAL_CODES or (is_about_key and not is_clock)
-    if code is None and "params error" in lowered:  # observed of expired and of badly formed ones
+    # Observed of expired and of badly formed ones. Only of just this: behind a longer text nothing
+    # may stand before it is redacted.
+    if text == "Params Error":
         text += (
             ", which Bybit says of an expired time and of wrong credentials alike: check the clock "
             "of this machine (NTP), key and secret"

@@ -52,6 +52,12 @@ def test_what_the_login_sent_is_not_shown_even_if_it_is_echoed() -> None:
     assert "k" * 16 not in text
 
 
+def test_the_name_of_a_method_is_no_secret() -> None:
+    login = {"id": 1, "method": "userDataStream.subscribe.signature", "params": {"k": "x" * 16}}
+
+    assert strings_of(json.dumps(login)) == ("x" * 16,)
+
+
 def test_a_login_that_is_no_json_is_secret_as_a_whole() -> None:
     assert strings_of("AUTH me") == ("AUTH me",)
     assert strings_of(b"\x00\x01") == ()

@@ -421,16 +421,21 @@ def test_no_such_topic_without_a_name_is_found_among_those_that_are_unanswered(
         else:
             made.acknowledged(Acknowledged(tag="sub.deal"), now)
     known = made.confirmed
-    now = pause_is_over(made)
-    while (request := made.next_request(now)) is not None:
+    now, refusals = pause_is_over(made), []
+    while not made.is_settled:
+        request = made.next_request(now)
+        if request is None:
+            now = pause_is_over(made)
+            continue
         made.sent(request, now)
         assert made.next_request(now) is None  # the next answer is for this one
         if request.topics == ("deal:BAD",):
             errors = made.refused(NO_SUCH, now)
             assert errors is not None
-            assert [error.topic for error in errors] == ["deal:BAD"]
+            refusals.append([error.topic for error in errors])
         else:
             assert made.acknowledged(Acknowledged(tag="sub.deal"), now)
+    assert refusals == ([] if "deal:BAD" in known else [[], ["deal:BAD"]])
 
     # Nobody else pays; one that another's answer had confirmed is told by its silence.
     assert made.confirmed == {"deal:A", "deal:B"} | ({"deal:BAD"} & known)
@@ -438,6 +443,35 @@ def test_no_such_topic_without_a_name_is_found_among_those_that_are_unanswered(
     made.expire(now)
     made.want(["deal:C", "deal:D"])
     assert len(send_all(made, now)) == 2
+
+
+def test_a_late_refusal_without_a_name_costs_a_good_topic_a_pause_only() -> None:
+    made, now = opened("deal:A", "deal:BAD", "deal:WORSE", rules=ONE_EACH), 0.0
+    send_all(made)
+    assert made.refused(NO_SUCH, now) == []
+    now = pause_is_over(made)
+    assert send(made, now).topics == ("deal:A",)
+    assert made.refused(NO_SUCH, now) == []  # it was for one of the others
+
+    assert made.wanted == {"deal:A", "deal:BAD", "deal:WORSE"}
+    now = pause_is_over(made)
+    asked: list[str] = []
+    for _ in range(20):
+        if made.is_settled:
+            break
+        request = made.next_request(now)
+        if request is None:
+            now = pause_is_over(made)
+            continue
+        made.sent(request, now)
+        asked += request.topics
+        if request.topics == ("deal:A",):
+            made.acknowledged(Acknowledged(tag="sub.deal"), now)
+        else:
+            made.refused(NO_SUCH, now)
+    assert made.confirmed == {"deal:A"}
+    assert made.failed.keys() == {"deal:BAD", "deal:WORSE"}
+    assert sorted(asked) == ["deal:A", "deal:BAD", "deal:BAD", "deal:WORSE", "deal:WORSE"]
 
 
 def test_a_refusal_of_a_topic_that_nobody_waits_for_changes_nothing() -> None:
@@ -457,7 +491,11 @@ def test_the_pause_before_asking_one_by_one_does_not_lengthen_the_next() -> None
     made.refused(NO_SUCH, 0.0)
     now = pause_is_over(made)
     send(made, now)
-    assert made.refused(NO_SUCH, now)
+    made.refused(NO_SUCH, now)
+    now = pause_is_over(made)
+    send(made, now)
+    made.refused(NO_SUCH, now)
+    assert made.failed.keys() == {"deal:BAD"}
     made.want(["deal:A"])
     send(made, now)
     assert made.refused(NAMELESS_PAUSE, now) == []

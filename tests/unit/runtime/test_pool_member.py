@@ -7,12 +7,19 @@ from typing import Any
 
 import pytest
 
+from wsresilient import ConnectionConfig
 from wsresilient.runtime.pool_member import LONGEST_REST, PoolMember
 
 
 @pytest.fixture
 def member() -> PoolMember:
-    ws: Any = SimpleNamespace(subscriber=SimpleNamespace(), set_gate=id, is_healthy=False)
+    ws: Any = SimpleNamespace(
+        subscriber=SimpleNamespace(),
+        set_gate=id,
+        is_healthy=False,
+        connection_age=None,
+        config=ConnectionConfig(min_uptime=5.0),
+    )
     return PoolMember(ws, 0, key_of=lambda _: None)
 
 
@@ -23,8 +30,12 @@ def test_the_rest_before_a_restart_doubles_until_it_is_healthy_again(member: Poo
         member.restarts += 1
     assert pauses == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, LONGEST_REST, LONGEST_REST]
 
-    member.ws.is_healthy = True  # type: ignore[misc]
+    ws: Any = member.ws
+    ws.is_healthy, ws.connection_age = True, 4.9
     assert member.note_health(0.0) == 0.0
+    assert member.restart_pause(5.0) == LONGEST_REST
+    ws.connection_age = 5.0
+    assert member.note_health(0.1) == 0.0
     assert member.restart_pause(5.0) == 5.0
 
 

@@ -96,8 +96,6 @@ def test_topics_of_the_url_are_wanted_from_the_beginning() -> None:
     ("venue", "topics", "text"),
     [
         (Binance(), ("BTCUSDT@kline_1m",), "spells it 'btcusdt@kline_1m'"),
-        (Binance(), ("btcusdt@trade", "!ticker@arr"), "'!ticker@arr', .* retired"),
-        (Binance(), ("btcusdt@trades",), "'btcusdt@trades', .* did you mean 'trade'"),
         (Binance("futures"), ("btcusdt@kline_1m", "btcusdt@depth"), "on one route"),
         (Binance("futures"), ("btcusdt@depth", "userData"), "on one route"),
     ],
@@ -107,6 +105,34 @@ def test_topics_of_the_url_that_stay_silent_for_ever_are_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match=text):
         subscriber(venue, url_topics=topics)
+
+
+@pytest.mark.parametrize(
+    ("topic", "text"),
+    [
+        ("!ticker@arr", "retired"),
+        ("btcusdt@trades", "did you mean 'trade'"),
+        ("btcusdt@new", "new"),
+    ],
+)
+def test_topics_of_the_url_that_nobody_knows_are_only_warned_of(
+    topic: str, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The exchange may have streams that this library does not know."""
+    made = subscriber(Binance(), url_topics=("btcusdt@trade", topic))
+
+    assert made.wanted == {"btcusdt@trade", topic}
+    (record,) = caplog.records
+    assert topic in record.getMessage()
+    assert text in record.getMessage()
+
+
+def test_what_is_private_may_be_unsubscribed_without_credentials() -> None:
+    made = subscriber(Binance())
+
+    assert not made.unsubscribe(["userData"])
+    with pytest.raises(ConfigurationError, match="private"):
+        made.subscribe(["userData"])
 
 
 def test_topics_of_a_functions_url_are_wanted_once_it_is_known() -> None:

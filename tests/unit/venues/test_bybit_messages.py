@@ -392,6 +392,14 @@ def test_params_error_may_be_the_clock_and_is_tried_once_more() -> None:
     assert "check the clock of this machine (NTP), key and secret" in incoming.text
 
 
+def test_nothing_is_put_behind_a_text_that_may_be_cut_inside_of_a_secret() -> None:
+    said = "Params Error " + 2000 * "x"
+    incoming = LINEAR.read({"op": "auth", "success": False, "ret_msg": said})
+
+    assert isinstance(incoming, LoginRefused)
+    assert incoming.text.endswith("xxx")
+
+
 # Names and numbers.
 
 
