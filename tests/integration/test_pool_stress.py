@@ -44,6 +44,14 @@ def left_over() -> list[str]:
     return [name for name in library_threads() if not name.startswith("wsr-test-")]
 
 
+def serve_what_is_queued(pool: ConnectionPool) -> None:
+    """Wait until all that the connections have received by now is with the handlers."""
+    for member in pool._roster.members():
+        served = threading.Event()
+        member.after_queued(served.set)
+        assert served.wait(PATIENCE)
+
+
 class Riot:
     """Threads that do what a user may do, in no order; each call is bounded by itself."""
 
@@ -115,7 +123,7 @@ class Riot:
         self.pool.start()
 
     def stop(self, chance: random.Random) -> None:
-        self.pool.stop(chance.choice([0.0, 0.05, PATIENCE]))
+        self.pool.stop(chance.choice([0.0, 0.05, BOUND / 2]))
 
 
 @pytest.mark.usefixtures("switching_often")
@@ -160,6 +168,7 @@ def test_everything_at_once_from_several_threads(
             settle(pool)
             assert pool.wait_until_ready(PATIENCE), pool.check_health()
             wait_until(lambda: exchange.subscriptions == dict.fromkeys(topics[:10], redundancy))
+            serve_what_is_queued(pool)  # behind a loss, redundant messages may be out of order
             numbers.by_topic.clear()
             numbers.wait_for(topics[:10], 5)
             assert numbers.faults(topics[:10]) == []
