@@ -97,8 +97,8 @@ class Lane:
         self._on_overflow = on_overflow
         self._key_of = key_of
         self._server: LaneServer | None = None
-        # Guards all fields below; the condition tells the reader that there is room, and
-        # whoever waits for it that the lane is idle.
+        # Guards the server and all fields below; the condition tells the reader that there is room,
+        # and whoever waits for it that the lane is idle.
         self._changed = threading.Condition(threading.RLock())
         self._overflow = overflow
         self._slice = self._slice_for(overflow)
@@ -118,8 +118,12 @@ class Lane:
         self.dropped = 0
 
     def attach(self, server: LaneServer) -> None:
-        """Say who serves the lane."""
-        self._server = server
+        """Say who serves the lane, from what was put into it before on."""
+        with self._changed:
+            self._server = server
+            is_waiting = self._state == WAITING
+        if is_waiting:
+            server.schedule(self)
 
     @property
     def depth(self) -> int:
@@ -147,8 +151,8 @@ class Lane:
                 return
             dropped = self._add(batch)
             self.dropped += dropped
-            state = self._wanted()
-        self._call_server(state)
+            server, state = self._server, self._wanted()
+        self._call_server(server, state)
         if dropped:
             self._on_overflow(dropped)
 
@@ -166,8 +170,8 @@ class Lane:
                 events.insert(place, (number - 1, event))
             else:
                 events.append((self._number, event))
-            state = self._wanted()
-        self._call_server(state)
+            server, state = self._server, self._wanted()
+        self._call_server(server, state)
 
     def _is_full(self) -> bool:
         return self._messages >= self._max_messages or self._bytes >= self._max_bytes
@@ -216,13 +220,14 @@ class Lane:
             self._state = WAITING
         return state
 
-    def _call_server(self, state: str) -> None:
-        if self._server is None:
+    def _call_server(self, server: LaneServer | None, state: str) -> None:
+        """Call the server as it was while the lock was held: else attach() has scheduled it."""
+        if server is None:
             return
         if state == IDLE:
-            self._server.schedule(self)
+            server.schedule(self)
         elif state == WAITING:
-            self._server.relieve()
+            server.relieve()
 
     def _shrink(self) -> int:
         """Drop what the policy says until the lane is within its bounds."""

@@ -66,6 +66,26 @@ def test_where_messages_may_be_dropped_few_are_taken_at_once(policy: str) -> Non
 # Who is called.
 
 
+def test_what_was_put_in_before_anybody_served_is_served() -> None:
+    """An event of another thread may come while a connection is being started."""
+    lane, dispatcher, served = lane_of(), Dispatcher(), threading.Event()
+
+    def serve(entry: Entry) -> None:
+        assert isinstance(entry, Event)
+        entry.call()
+
+    lane.serve = serve
+    lane.put_event(lambda: None)
+    dispatcher.attach(lane)
+    try:
+        lane.put_event(served.set)
+        assert served.wait(BOUND)
+        assert lane.wait_until_idle(BOUND)
+    finally:
+        dispatcher.detach(lane)
+        assert dispatcher.join(timeout=BOUND)
+
+
 def test_the_server_is_called_once_until_the_lane_is_empty_again() -> None:
     lane = lane_of()
     server = attached(lane)
