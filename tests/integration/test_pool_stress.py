@@ -44,14 +44,6 @@ def left_over() -> list[str]:
     return [name for name in library_threads() if not name.startswith("wsr-test-")]
 
 
-def serve_what_is_queued(pool: ConnectionPool) -> None:
-    """Wait until all that the connections have received by now is with the handlers."""
-    for member in pool._roster.members():
-        served = threading.Event()
-        member.after_queued(served.set)
-        assert served.wait(PATIENCE)
-
-
 class Riot:
     """Threads that do what a user may do, in no order; each call is bounded by itself."""
 
@@ -168,10 +160,15 @@ def test_everything_at_once_from_several_threads(
             settle(pool)
             assert pool.wait_until_ready(PATIENCE), pool.check_health()
             wait_until(lambda: exchange.subscriptions == dict.fromkeys(topics[:10], redundancy))
-            serve_what_is_queued(pool)  # behind a loss, redundant messages may be out of order
-            numbers.by_topic.clear()
-            numbers.wait_for(topics[:10], 5)
-            assert numbers.faults(topics[:10]) == []
+
+            def come_whole() -> bool:
+                numbers.by_topic.clear()
+                numbers.wait_for(topics[:10], 5)
+                return numbers.faults(topics[:10]) == []
+
+            # With redundancy, what one connection has still in its queue or its socket may come
+            # later than what the other one brings, which was lost and is back (docs/pool.rst).
+            wait_until(come_whole, PATIENCE if redundancy > 1 else 0.0)
             assert pool.check_health()["all_healthy"]
         assert pool.stop(PATIENCE)
         wait_until(lambda: left_over() == [])
