@@ -287,7 +287,7 @@ class PoolMember:
 
     def restart_pause(self, first: float) -> float:
         """Seconds to rest before it is restarted by itself: longer each time it was in vain."""
-        return min(max(first, LONGEST_REST), first * 2.0**self.restarts)
+        return min(max(first, LONGEST_REST), first * 2.0 ** min(self.restarts, 100))
 
     def begin(self) -> bool:
         """Start it, unless it runs.

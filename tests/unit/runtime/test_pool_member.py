@@ -39,6 +39,12 @@ def test_the_rest_before_a_restart_doubles_until_it_is_healthy_again(member: Poo
     assert member.restart_pause(5.0) == 5.0
 
 
+def test_the_rest_can_be_told_after_any_number_of_restarts(member: PoolMember) -> None:
+    member.restarts = 5000
+    assert member.restart_pause(0.0) == 0.0
+    assert member.restart_pause(5.0) == LONGEST_REST
+
+
 def test_a_rest_that_is_longer_than_the_longest_is_kept(member: PoolMember) -> None:
     member.restarts = 9
     assert member.restart_pause(1000.0) == 1000.0
