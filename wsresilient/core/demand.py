@@ -80,7 +80,7 @@ class SuccessionDemand:
         """Note that the successor of a connection did not come up."""
         if self._failed != generation:
             self._failed, self._failures = generation, 0
-        self._not_before = now + min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self._failures)
+        self._not_before = now + min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures, 100))
         self._failures += 1
 
     def rule_out(self, generation: int) -> None:

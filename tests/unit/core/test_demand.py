@@ -84,3 +84,12 @@ def test_where_none_is_possible_nobody_waits_for_one() -> None:
     assert demand.reason(1, connected_at=0.0, now=0.99 * DAY) is None
     assert not demand.ask(1, NOTICE, connected_at=0.0, now=2.0)
     assert demand.ask(2, NOTICE, connected_at=3.0, now=4.0)
+
+
+def test_the_pause_can_be_told_after_any_number_of_successors_in_vain() -> None:
+    demand = made(None)
+    for _ in range(2000):
+        demand.failed(1, 0.0)
+
+    assert not demand.may_begin(1, module.LONGEST_PAUSE - 0.1)
+    assert demand.may_begin(1, module.LONGEST_PAUSE)
